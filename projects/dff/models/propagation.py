@@ -1,0 +1,271 @@
+"""Feature propagation: F, S and W of the paper (Eq. 1-3).
+
+Shapes in this module: N pairs, C channels, H, W image, h, w feature map.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dff.ops import feature_warp
+
+from .flow.field import resize_flow
+
+# released code: RGB pixel means that every flow network is fed with.
+FLOW_MEAN = (123.15, 115.90, 103.06)
+
+Feats = Tensor | Sequence[Tensor]
+Field = tuple[Tensor, Tensor | None]
+
+
+def as_levels(feats: Feats) -> list[Tensor]:
+    """Give the levels of a tensor, tuple or list of maps as a list.
+
+    Raises:
+        TypeError: If ``feats`` is none of these.
+    """
+    if isinstance(feats, Tensor):
+        return [feats]
+    if isinstance(feats, (tuple, list)) and all(isinstance(f, Tensor) for f in feats):
+        return list(feats)
+    raise TypeError(
+        'features must be a tensor or a tuple or list of tensors, got '
+        f'{type(feats).__name__}'
+    )
+
+
+def like_feats(levels: list[Tensor], feats: Feats) -> Feats:
+    """Put levels back into the form (tensor, tuple or list) of ``feats``."""
+    return levels[0] if isinstance(feats, Tensor) else type(feats)(levels)
+
+
+@MODELS.register_module()
+class FeaturePropagation(BaseModule):
+    """Carry key-frame features to the current frame (paper Sec. 3).
+
+    One flow serves all levels; each level is warped and scaled in one pass by
+    :func:`dff.ops.feature_warp`, whose only caller this is.
+
+    Args:
+        flow_estimator: Flow network, a module or its config; see
+            ``docs/design.md`` for what it takes and gives.
+        channel_order: ``'rgb'`` or ``'bgr'``, the order in which the wrapped model
+            gets its images. None reads it off the preprocessor, taking images to be
+            loaded as BGR as mmcv does.
+    """
+
+    def __init__(
+        self,
+        flow_estimator: dict | nn.Module,
+        *,
+        channel_order: str | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if channel_order not in (None, 'rgb', 'bgr'):
+            raise ValueError(
+                f"channel_order must be 'rgb', 'bgr' or None, got {channel_order!r}"
+            )
+        self.channel_order = channel_order
+        if isinstance(flow_estimator, dict):
+            flow_estimator = MODELS.build(flow_estimator)
+        self.flow_estimator = flow_estimator
+        # image * gain + shift = the flow network's input, after `is_bgr` is undone.
+        self.register_buffer('gain', torch.ones(1, 3, 1, 1), persistent=False)
+        self.register_buffer('shift', torch.zeros(1, 3, 1, 1), persistent=False)
+        self.is_bgr = False
+        self.is_bound = False
+
+    def bind_preprocessor(self, preprocessor: nn.Module) -> None:
+        """Learn how to undo the wrapped model's normalisation.
+
+        Args:
+            preprocessor: Image preprocessor of the wrapped model, with the buffers
+                ``mean`` and ``std`` of mmengine's (none: raw 0..255 images).
+
+        Raises:
+            ValueError: If the normalisation cannot be undone.
+        """
+        name = type(preprocessor).__name__
+        is_swapped = getattr(
+            preprocessor,
+            '_channel_conversion',
+            getattr(preprocessor, 'channel_conversion', None),
+        )
+        if is_swapped is None:
+            raise ValueError(
+                f'the preprocessor {name} does not say its channel order; expected an '
+                'ImgDataPreprocessor of mmengine or a SegDataPreProcessor of mmseg'
+            )
+        mean, std = torch.zeros(3), torch.ones(3)
+        if getattr(preprocessor, '_enable_normalize', False):
+            mean = preprocessor.mean.detach().float().flatten().cpu()
+            std = preprocessor.std.detach().float().flatten().cpu()
+        if len(mean) not in (1, 3) or len(std) not in (1, 3):
+            raise ValueError(
+                f'mean and std of the preprocessor {name} must have 1 or 3 values, got '
+                f'{len(mean)} and {len(std)}'
+            )
+        if not (torch.isfinite(mean).all() and torch.isfinite(std).all() and std.all()):
+            raise ValueError(
+                f'the normalisation of the preprocessor {name} cannot be inverted: '
+                f'mean {mean.tolist()}, std {std.tolist()}'
+            )
+        order = self.channel_order or ('rgb' if is_swapped else 'bgr')
+        self.is_bgr = order == 'bgr'
+        mean, std = mean.expand(3), std.expand(3)
+        if self.is_bgr:
+            mean, std = mean.flip(0), std.flip(0)
+        self.gain.copy_(std.view(1, 3, 1, 1))
+        self.shift.copy_((mean - torch.tensor(FLOW_MEAN)).view(1, 3, 1, 1))
+        self.is_bound = True
+
+    def to_flow_input(
+        self, images: Tensor, img_shapes: Sequence[tuple] | None = None
+    ) -> Tensor:
+        """Turn the wrapped model's images into the flow network's.
+
+        Args:
+            images: (N, 3, H, W), normalised as the wrapped model wants them.
+            img_shapes: Size (H, W) inside the padding of each image; what is outside
+                becomes 0 (the mean), whatever value the model pads with.
+
+        Returns:
+            Full-size RGB frames (N, 3, H, W), 0..255 units minus ``FLOW_MEAN``.
+        """
+        if not self.is_bound:
+            raise ValueError(
+                'FeaturePropagation must know the normalisation of its images: call '
+                'bind_preprocessor(model.data_preprocessor) first'
+            )
+        images = images.to(self.gain.dtype)
+        if self.is_bgr:
+            images = images.flip(1)
+        frames = torch.addcmul(self.shift, images, self.gain)  # (N, 3, H, W)
+        for frame, shape in zip(frames, img_shapes or ()):
+            height, width = shape[:2]
+            if (height, width) != tuple(frame.shape[-2:]):
+                frame[:, height:] = 0
+                frame[:, :, width:] = 0
+        return frames
+
+    def estimate(
+        self, cur: Tensor, key: Tensor, img_shapes: Sequence[tuple] | None = None
+    ) -> tuple[Tensor, Tensor | list[Tensor] | None]:
+        """Run F and S on images of the wrapped model; see ``to_flow_input``.
+
+        Returns:
+            flow M_{i->k} (N, 2, h, w) at the network's ``flow_stride`` and scale
+            S_{i->k}, as the flow network gives them.
+
+        Raises:
+            ValueError: If the two frames differ in size.
+        """
+        if cur.shape != key.shape:
+            raise ValueError(
+                f'cur and key must have one size, got {tuple(cur.shape)} and '
+                f'{tuple(key.shape)}'
+            )
+        return self.flow_estimator(
+            self.to_flow_input(cur, img_shapes), self.to_flow_input(key, img_shapes)
+        )
+
+    def fields(
+        self, flow: Tensor, scale: Tensor | list[Tensor] | None, feats: Feats
+    ) -> list[Field]:
+        """Bring flow and scale to the size and stride of each level.
+
+        Args:
+            flow: (N, 2, h, w) at the flow network's ``flow_stride``.
+            scale: As given by the flow network.
+            feats: Key features, one map a stride of the flow network.
+
+        Returns:
+            (flow (N, 2, h_l, w_l) in pixels of that level, scale or None) a level.
+
+        Raises:
+            ValueError: If levels and strides do not fit each other.
+        """
+        levels, strides = as_levels(feats), self.flow_estimator.strides
+        if len(levels) != len(strides):
+            raise ValueError(
+                f'{type(self.flow_estimator).__name__} has strides {tuple(strides)}, '
+                f'but the model gives {len(levels)} feature levels of the sizes '
+                f'{[tuple(f.shape[-2:]) for f in levels]}: set `strides` to one a level'
+            )
+        scales = [None] * len(levels) if scale is None else as_levels(scale)
+        base = self.flow_estimator.flow_stride
+        fields = []
+        for index, (feat, stride, field) in enumerate(zip(levels, strides, scales)):
+            size = tuple(feat.shape[-2:])
+            self._check_size(size, flow, stride, index=index)
+            if field is not None and field.shape[1] != feat.shape[1]:
+                raise ValueError(
+                    f'scale_channels of level {index} is {field.shape[1]}, but its '
+                    f'features have {feat.shape[1]} channels'
+                )
+            if field is not None and tuple(field.shape[-2:]) != size:
+                field = F.interpolate(field, size, mode='bilinear')
+            fields.append((resize_flow(flow, size, ratio=base / stride), field))
+        return fields
+
+    def _check_size(self, size: tuple, flow: Tensor, stride: int, *, index: int):
+        ratio = self.flow_estimator.flow_stride / stride
+        for got, base in zip(size, flow.shape[-2:]):
+            # Floor and ceil of every halving on the way: two cells of leeway.
+            if not (base - 2) * ratio - 2 <= got <= (base + 2) * ratio + 2:
+                raise ValueError(
+                    f'feature level {index} has the size {size}, which is not stride '
+                    f'{stride} of the image (flow {tuple(flow.shape[-2:])} at stride '
+                    f'{self.flow_estimator.flow_stride}): correct `strides`'
+                )
+
+    def warp(self, feats: Feats, fields: list[Field]) -> Feats:
+        """Apply W (Eq. 3) level by level; ``feats`` goes in and out alike."""
+        levels = [
+            feature_warp(
+                feat, flow.to(torch.promote_types(flow.dtype, torch.float32)), scale
+            )
+            for feat, (flow, scale) in zip(as_levels(feats), fields)
+        ]
+        return like_feats(levels, feats)
+
+    def forward(
+        self,
+        feats: Feats,
+        cur: Tensor,
+        key: Tensor,
+        *,
+        is_same: Sequence[bool] | None = None,
+        img_shapes: Sequence[tuple] | None = None,
+    ) -> Feats:
+        """Propagate f_k to f_i = W(f_k, M_{i->k}, S_{i->k}).
+
+        Args:
+            feats: Key features, tensor, tuple or list of (N, C_l, h_l, w_l).
+            cur: Current frames (N, 3, H, W) as the wrapped model gets them.
+            key: Key frames, likewise.
+            is_same: Which pairs are stills (i = k). Their fields become flow 0 and
+                scale 1 before the warp, so that f_i is f_k bit for bit and no
+                parameter goes unused on a batch of stills.
+            img_shapes: See ``to_flow_input``.
+
+        Returns:
+            Features of the current frames in the form of ``feats``.
+        """
+        fields = self.fields(*self.estimate(cur, key, img_shapes), feats)
+        if is_same is not None and any(is_same):
+            still = torch.tensor([bool(s) for s in is_same], device=cur.device)
+            still = still.view(-1, 1, 1, 1)
+            fields = [
+                (
+                    torch.where(still, 0.0, flow),
+                    None if scale is None else torch.where(still, 1.0, scale),
+                )
+                for flow, scale in fields
+            ]
+        return self.warp(feats, fields)
