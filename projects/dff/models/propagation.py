@@ -9,14 +9,10 @@ import torch
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dff.ops import feature_warp
 
-from .flow.field import resize_flow
-
-# released code: RGB pixel means that every flow network is fed with.
-FLOW_MEAN = (123.15, 115.90, 103.06)
+from .flow.field import FLOW_MEAN, MIN_FLOW_STRIDE, resize_field, resize_flow
 
 Feats = Tensor | Sequence[Tensor]
 Field = tuple[Tensor, Tensor | None]
@@ -208,8 +204,9 @@ class FeaturePropagation(BaseModule):
                     f'scale_channels of level {index} is {field.shape[1]}, but its '
                     f'features have {feat.shape[1]} channels'
                 )
-            if field is not None and tuple(field.shape[-2:]) != size:
-                field = F.interpolate(field, size, mode='bilinear')
+            if field is not None:
+                ratio = max(MIN_FLOW_STRIDE, stride) / stride
+                field = resize_field(field, size, ratio=ratio)
             fields.append((resize_flow(flow, size, ratio=base / stride), field))
         return fields
 

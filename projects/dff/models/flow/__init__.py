@@ -1,0 +1,16 @@
+"""Flow networks F: from a current and a key frame to flow and scale fields."""
+
+from .classical import ClassicalFlow
+from .field import check_strides, flow_stride, resize_field, resize_flow
+from .flownet import FlowNetS
+from .zero import ZeroFlow
+
+__all__ = [
+    'ClassicalFlow',
+    'FlowNetS',
+    'ZeroFlow',
+    'check_strides',
+    'flow_stride',
+    'resize_field',
+    'resize_flow',
+]
