@@ -3,6 +3,11 @@
 from .dff_video_detector import DFFVideoDetector
 from .key_frame import FixedKeyFrameScheduler, StreamState
 from .propagation import FeaturePropagation
+from .rfcn import RFCN
+from .rfcn_boxes import RFCNAnchorGenerator, RFCNBBoxCoder
+from .rfcn_head import RFCNHead
+from .rfcn_neck import RFCNNeck
+from .rfcn_rpn import RFCNRPNHead
 from .video_model import DFFVideoModel, FeatureSeam
 
 __all__ = [
@@ -11,5 +16,11 @@ __all__ = [
     'FeaturePropagation',
     'FeatureSeam',
     'FixedKeyFrameScheduler',
+    'RFCN',
+    'RFCNAnchorGenerator',
+    'RFCNBBoxCoder',
+    'RFCNHead',
+    'RFCNNeck',
+    'RFCNRPNHead',
     'StreamState',
 ]
