@@ -1,5 +1,11 @@
 """Build and install `dff`, with its operators compiled into `dff.ops._C`.
 
+    pip wheel . --no-build-isolation --no-deps          # a wheel
+    pip install -e . --no-build-isolation --no-deps --no-use-pep517   # editable
+
+Both carry `dff/.mim`, where mim and `_base_ = 'dff::…'` look for configs and tools.
+Only the legacy editable install puts the package where these two find it.
+
 The CPU kernels are built always. The CUDA kernels are built where nvcc is found
 (CUDA_HOME) and torch is a CUDA build and sees a device, or FORCE_CUDA=1 is set.
 TORCH_CUDA_ARCH_LIST and MAX_JOBS mean what they mean to torch.
@@ -8,14 +14,27 @@ TORCH_CUDA_ARCH_LIST and MAX_JOBS mean what they mean to torch.
 import os
 import platform
 import re
+import shutil
 import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
-from torch.utils import cpp_extension
+from setuptools.command.build_py import build_py
+from setuptools.command.develop import develop
+
+try:
+    from torch.utils import cpp_extension
+except ImportError as error:
+    raise SystemExit(
+        f'dff: torch cannot be imported here ({error}), and the operators are compiled '
+        'against it. Install the pinned set first (`bash tools/setup_env.sh`, or `pip '
+        'install torch==2.11.0`), then build without isolation, so that this torch is '
+        'seen: `pip wheel . --no-build-isolation --no-deps`.'
+    ) from None
 
 ROOT = Path(__file__).resolve().parent
 CSRC = Path('projects/dff/ops/csrc')
+MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 
 # -g0 and no debug checks: a third of the build time, a tenth of the size.
 CXX_FLAGS = ['-O3', '-g0', '-DNDEBUG', '-std=c++17', '-fvisibility=hidden']
@@ -76,11 +95,60 @@ def make_extension():
     )
 
 
+def read_requirements(name):
+    """Return the lines of requirements/NAME.txt that name a package."""
+    text = (ROOT / f'requirements/{name}.txt').read_text(encoding='utf-8')
+    lines = (line.split('#')[0].strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith('-')]
+
+
+class BuildWithMim(build_py):
+    """Copy what mim needs into the built package, not into the source tree."""
+
+    def run(self):
+        """Copy the Python files, then configs, tools and the index."""
+        super().run()
+        target = Path(self.build_lib) / 'dff/.mim'
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]')
+        for part in MIM_PARTS:
+            if (ROOT / part).is_dir():
+                shutil.copytree(ROOT / part, target / part, ignore=ignore)
+            else:
+                shutil.copy2(ROOT / part, target / part)
+
+
+class DevelopWithMim(develop):
+    """Link what mim needs, so that edited configs and tools are seen at once."""
+
+    def run(self):
+        """Make the links, then install in place."""
+        target = ROOT / 'projects/dff/.mim'
+        target.mkdir(exist_ok=True)
+        for part in MIM_PARTS:
+            link = target / part
+            if link.is_symlink():
+                link.unlink()
+            link.symlink_to(os.path.relpath(ROOT / part, target))
+        super().run()
+
+
 setup(
     name='dff',
     version=read_version(),
+    description='Deep Feature Flow for MMDetection 3.x and MMSegmentation 1.x',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    install_requires=read_requirements('runtime'),
+    extras_require={'tests': read_requirements('tests')},
     package_dir={'': 'projects'},
     packages=find_packages('projects'),
     ext_modules=[make_extension()],
-    cmdclass={'build_ext': cpp_extension.BuildExtension},
+    cmdclass={
+        'build_ext': cpp_extension.BuildExtension,
+        'build_py': BuildWithMim,
+        'develop': DevelopWithMim,
+    },
+    zip_safe=False,
 )
