@@ -1,0 +1,14 @@
+"""Turn public video annotations into CocoVID json files."""
+
+from .cocovid import CocoVIDWriter, write_json
+from .mot import convert_mot
+from .vid_xml import VID_CLASSES, VID_WNIDS, convert_vid
+
+__all__ = [
+    'CocoVIDWriter',
+    'VID_CLASSES',
+    'VID_WNIDS',
+    'convert_mot',
+    'convert_vid',
+    'write_json',
+]

@@ -1,0 +1,100 @@
+"""Which frames of a `VideoIndex` are delivered."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .video_index import VideoIndex
+
+
+class Item(NamedTuple):
+    """Indices of a frame and of its key frame, None for a stream or a draw."""
+
+    cur: int
+    key: int | None = None
+
+
+def select_training(
+    index: VideoIndex, *, filter_cfg: dict, stride: int, max_frames: int | None
+) -> list[Item]:
+    """Choose labelled frames.
+
+    Args:
+        index: The frames.
+        filter_cfg: `filter_empty_gt` leaves out frames without boxes, `min_size`
+            those with a shorter side.
+        stride: Take every n-th of the chosen frames of a video.
+        max_frames: Take at most so many of a video, evenly spread.
+    """
+    if stride < 1 or (max_frames is not None and max_frames < 1):
+        raise ValueError(
+            'frame_stride and max_frames_per_video must be >= 1, got '
+            f'{stride} and {max_frames}'
+        )
+    unknown = set(filter_cfg) - {'filter_empty_gt', 'min_size'}
+    if unknown:
+        raise ValueError(
+            f'filter_cfg knows filter_empty_gt and min_size, got {sorted(unknown)}'
+        )
+    wanted = index.is_labelled.copy()
+    if filter_cfg.get('filter_empty_gt', False):
+        wanted &= index.num_instances > 0
+    wanted &= (index.min_sides < 0) | (index.min_sides >= filter_cfg.get('min_size', 0))
+    items = []
+    for start, stop in index.spans:
+        frames = start + np.flatnonzero(wanted[start:stop])[::stride]
+        if max_frames is not None and len(frames) > max_frames:
+            picks = np.linspace(0, len(frames) - 1, max_frames).round().astype(int)
+            frames = frames[picks]
+        items.extend(Item(int(frame)) for frame in frames)
+    return items
+
+
+def select_pairs(
+    index: VideoIndex,
+    offsets: Sequence[int],
+    *,
+    clamp: bool,
+    missing_is_error: bool,
+) -> tuple[list[Item], int]:
+    """Pair each labelled frame i with k = i - o for every offset o.
+
+    All offsets get the same frames, so that their accuracies compare.
+
+    Args:
+        index: The frames.
+        offsets: The offsets o >= 0.
+        clamp: Whether the first frame of the video stands in for those before it.
+        missing_is_error: Whether a hole inside a video raises; else its
+            successors are left out, too.
+
+    Returns:
+        The pairs, frame by frame, and how many labelled frames were left out.
+    """
+    items, left_out = [], 0
+    for video, (start, stop) in enumerate(index.spans):
+        first = index.frame_ids[start]
+        for cur in range(start, stop):
+            if not index.is_labelled[cur]:
+                continue
+            wanted = [index.frame_ids[cur] - offset for offset in offsets]
+            if clamp:
+                wanted = [max(frame_id, first) for frame_id in wanted]
+            keys = [index.find(video, frame_id) for frame_id in wanted]
+            holes = [
+                int(frame_id)
+                for frame_id, key in zip(wanted, keys, strict=True)
+                if key is None and frame_id >= first
+            ]
+            if holes and missing_is_error:
+                raise FileNotFoundError(
+                    f'video {index.video_ids[video]!r} has no frames {holes}, keys of '
+                    f'frame {int(index.frame_ids[cur])} (missing="nearest" leaves '
+                    'such frames out)'
+                )
+            if None in keys:
+                left_out += 1
+                continue
+            items.extend(Item(cur, key) for key in keys)
+    return items, left_out

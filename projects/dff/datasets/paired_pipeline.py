@@ -1,0 +1,163 @@
+"""One pipeline, run on two frames from the same random state."""
+
+import copy
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+from torch import Tensor
+
+# These mix in other images or draw from a generator of their own.
+UNPAIRABLE_TRANSFORMS = frozenset(
+    'Mosaic CachedMosaic MixUp CachedMixUp CopyPaste RandomMosaic Mosaic9 '
+    'YOLOv5MixUp YOLOXMixUp YOLOv5CopyPaste CutMix Albu MultiBranch '
+    'ProposalBroadcaster'.split()
+)
+UNPAIRABLE_DATASETS = frozenset(['MultiImageMixDataset'])
+
+
+class RandomState(NamedTuple):
+    """States of the three generators that transforms draw from."""
+
+    python: tuple
+    numpy: dict
+    torch: Tensor
+
+    @classmethod
+    def capture(cls) -> 'RandomState':
+        """Copy the present states."""
+        state = np.random.get_state(legacy=False)
+        return cls(random.getstate(), state, torch.get_rng_state())
+
+    def restore(self) -> None:
+        """Make these states the present ones."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.set_rng_state(self.torch)
+
+    def equals(self, other: 'RandomState') -> bool:
+        """Tell whether both would draw the same numbers."""
+        mine, theirs = self.numpy['state'], other.numpy['state']
+        return (
+            self.python == other.python
+            and mine['pos'] == theirs['pos']
+            and np.array_equal(mine['key'], theirs['key'])
+            and torch.equal(self.torch, other.torch)
+        )
+
+
+def _type_names(cfg: Any) -> Iterator[str]:
+    """Yield every `type` in nested configs, without its scope."""
+    if isinstance(cfg, Mapping):
+        if 'type' in cfg:
+            kind = cfg['type']
+            name = kind if isinstance(kind, str) else kind.__name__
+            yield name.rpartition('.')[2]
+        for value in cfg.values():
+            yield from _type_names(value)
+    elif isinstance(cfg, Sequence) and not isinstance(cfg, str):
+        for value in cfg:
+            yield from _type_names(value)
+    elif callable(cfg) and not isinstance(cfg, type):
+        yield type(cfg).__name__
+
+
+def check_pairable(pipeline: Sequence, dataset: Any) -> None:
+    """Refuse transforms that two frames cannot share, by name.
+
+    Raises:
+        ValueError: The pipeline or the data set holds such a thing.
+    """
+    refused = sorted(set(_type_names(pipeline)) & UNPAIRABLE_TRANSFORMS)
+    if refused:
+        raise ValueError(
+            f'transforms {refused} mix in other images or random numbers of their '
+            'own, so key and cur cannot share them: leave them out of the pipeline'
+        )
+    refused = sorted(set(_type_names(dataset)) & UNPAIRABLE_DATASETS)
+    if refused:
+        raise ValueError(f'{refused} mixes images, so it knows no frame pairs')
+
+
+class PairedPipeline:
+    """Run a pipeline on single frames, or on `cur` and `key` alike."""
+
+    def __init__(self, pipeline: Sequence) -> None:
+        """Build the transforms (`Compose`)."""
+        self.compose = Compose(pipeline)
+
+    def single(self, info: dict) -> dict | None:
+        """Run the pipeline once.
+
+        Returns:
+            What the pipeline packs, None where a transform gave the frame up.
+        """
+        return self._run(info)[0]
+
+    def pair(self, cur_info: dict, key_path: str) -> tuple[dict, dict] | None:
+        """Run the pipeline on `cur`, then on `key`, with the same random draws.
+
+        The key's run gets the annotations of `cur`: transforms that look at boxes
+        or labels (crops) then decide alike. Its own are not needed.
+
+        Args:
+            cur_info: The data set's description of the labelled frame.
+            key_path: Image of the key frame.
+
+        Returns:
+            (cur, key) as packed, or None where a transform gave a frame up.
+
+        Raises:
+            ValueError: The frames differ in size, or the pipeline drew
+                differently for them.
+        """
+        key_info = _with_image(cur_info, key_path)
+        cur_path = cur_info['img_path']
+        before = RandomState.capture()
+        cur, cur_size = self._run(cur_info)
+        after = RandomState.capture()
+        before.restore()
+        key, key_size = self._run(key_info)
+        drew_alike = RandomState.capture().equals(after)
+        after.restore()
+        if cur_size and key_size and cur_size != key_size:
+            raise ValueError(
+                f'frame size changes inside a video: {cur_path} is '
+                f'{cur_size[1]}x{cur_size[0]}, {key_path} is '
+                f'{key_size[1]}x{key_size[0]}'
+            )
+        if cur is None or key is None:
+            return None
+        if not drew_alike or cur['inputs'].shape != key['inputs'].shape:
+            raise ValueError(
+                f'the pipeline treated {cur_path} and {key_path} differently: a '
+                'transform draws random numbers that depend on the pixels'
+            )
+        return cur, key
+
+    def _run(self, info: dict) -> tuple[dict | None, tuple[int, int] | None]:
+        """Return the packed frame and its (height, width) as read."""
+        path, size, results = info['img_path'], None, info
+        for transform in self.compose.transforms:
+            try:
+                results = transform(results)
+            except (AssertionError, cv2.error) as error:
+                if size is None:  # the frame was not read yet
+                    raise ValueError(f'cannot read frame {path}: {error}') from error
+                raise
+            if results is None:
+                return None, size
+            if size is None and 'img' in results:
+                size = tuple(results['img'].shape[:2])
+        return results, size
+
+
+def _with_image(info: dict, img_path: str) -> dict:
+    """Copy a description, with another image."""
+    other = copy.deepcopy(info)
+    other['img_path'] = img_path
+    return other

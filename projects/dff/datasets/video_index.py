@@ -1,0 +1,114 @@
+"""Frames of a stock data set, as videos ordered by frame id."""
+
+from collections import defaultdict
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+
+class VideoIndex:
+    """Flat list of the frames of a data set: video after video, by frame id.
+
+    Two kinds of data sets are understood: one item a frame, with `video_id` and
+    `frame_id` (`CocoVIDDataset`), and one item a video, with a list `images`
+    (MMDetection's `BaseVideoDataset`). Without either, every item is a still, a
+    video of one frame; that must be asked for.
+
+    Attributes:
+        frame_ids: Frame id of each frame.
+        is_labelled: Whether each frame is annotated.
+        num_instances: Boxes of each frame that are not to be ignored.
+        min_sides: Shorter side of each frame, -1 where the data set is silent.
+        spans: (start, stop) of each video.
+    """
+
+    def __init__(self, dataset: BaseDataset, *, as_stills: bool = False) -> None:
+        """Walk through the data set once.
+
+        Args:
+            dataset: What to index; nothing of it is copied.
+            as_stills: Whether items without video information are stills.
+        """
+        self.dataset = dataset
+        videos = defaultdict(list)
+        for idx in range(len(dataset)):
+            item = dataset.get_data_info(idx)
+            images = item['images'] if 'images' in item else [item]
+            for position, image in enumerate(images):
+                video_id = image.get('video_id', item.get('video_id'))
+                frame_id = image.get('frame_id')
+                if video_id is None or frame_id is None:
+                    self._check_still(image, as_stills)
+                    video_id, frame_id = f'still_{image.get("img_id", idx)}', 0
+                source = position if 'images' in item else -1
+                videos[video_id].append((frame_id, idx, source, *self._describe(image)))
+        self._flatten(videos)
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.frame_ids)
+
+    def get_info(self, index: int) -> dict:
+        """Return the data set's own description of a frame, a fresh dict.
+
+        It always holds video_id, frame_id, video_name and is_labelled.
+        """
+        source, position = self._sources[index]
+        info = self.dataset.get_data_info(int(source))
+        if position >= 0:
+            info = info['images'][position]
+        video = self.video_of(index)
+        video_id = self.video_ids[video]
+        info['video_id'] = video_id
+        info['frame_id'] = int(self.frame_ids[index])
+        info.setdefault('video_name', str(video_id))
+        info['is_labelled'] = bool(self.is_labelled[index])
+        return info
+
+    def video_of(self, index: int) -> int:
+        """Return the position of a frame's video in `spans`."""
+        return int(np.searchsorted(self._stops, index, side='right'))
+
+    def find(self, video: int, frame_id: int) -> int | None:
+        """Return the index of a frame of a video, None where there is none."""
+        start, stop = self.spans[video]
+        index = start + int(np.searchsorted(self.frame_ids[start:stop], frame_id))
+        if index < stop and self.frame_ids[index] == frame_id:
+            return index
+        return None
+
+    def _check_still(self, image: dict, as_stills: bool) -> None:
+        if not as_stills:
+            raise ValueError(
+                f'{type(self.dataset).__name__} gives no video information: '
+                f'{image.get("img_path")} has no video_id and frame_id. If these '
+                'are single images, say as_stills=True (then k = i)'
+            )
+
+    @staticmethod
+    def _describe(image: dict) -> tuple[bool, int, int]:
+        is_labelled = image.get('is_labelled', image.get('is_vid_train_frame', True))
+        instances = image.get('instances', ())
+        num_instances = sum(not item.get('ignore_flag', 0) for item in instances)
+        min_side = min(image.get('height', -1), image.get('width', -1))
+        return bool(is_labelled), num_instances, min_side
+
+    def _flatten(self, videos: dict) -> None:
+        self.video_ids = list(videos)
+        self.spans: list[tuple[int, int]] = []
+        rows = []
+        for video_id, frames in videos.items():
+            frames.sort()
+            ids = [frame[0] for frame in frames]
+            repeated = sorted({a for a, b in zip(ids, ids[1:], strict=False) if a == b})
+            if repeated:
+                raise ValueError(f'video {video_id!r} holds frames twice: {repeated}')
+            self.spans.append((len(rows), len(rows) + len(frames)))
+            rows.extend(frames)
+        table = np.array(rows, dtype=np.int64).reshape(-1, 6)
+        self.frame_ids = table[:, 0]
+        self._sources = table[:, 1:3]
+        self.is_labelled = table[:, 3].astype(bool)
+        self.num_instances = table[:, 4]
+        self.min_sides = table[:, 5]
+        self._stops = np.array([stop for _, stop in self.spans], dtype=np.int64)

@@ -1,0 +1,290 @@
+"""Frame pairs (k, i) for training, streams and fixed offsets for test."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.fileio import exists
+from mmengine.logging import print_log
+from mmengine.registry import DATASETS
+from torch.utils.data import Dataset
+
+from .frame_selection import Item, select_pairs, select_training
+from .paired_pipeline import PairedPipeline, check_pairable
+from .video_index import VideoIndex
+
+
+@DATASETS.register_module()
+class VideoPairDataset(Dataset):
+    """Wrap a stock data set that knows videos.
+
+    Training (`test_mode=False`): one item a labelled frame i (`cur`), with a key
+    frame k drawn uniformly from i - k in `offset_range`, clamped to the start of
+    the video (paper Sec. 3, Sec. 5); the key may be unlabelled. With
+    `pairs=False` items are single frames, for stock image models.
+    Test: one item a frame, labelled or not, in order (a stream); with
+    `test_offsets`, one item a labelled frame and offset o, with k = i - o (the
+    paper's protocol, Sec. 5.2).
+
+    Items and metainfo are those of docs/design.md ("Pair", "Stream"). The wrapper
+    writes the metainfo itself, whatever `meta_keys` the pipeline packs. Labelled
+    test frames also carry `instances`, the ground truth in pixels of the original
+    frame, so that stock COCO metrics need no annotation file.
+    """
+
+    def __init__(
+        self,
+        dataset: dict | BaseDataset,
+        pipeline: Sequence[dict | Callable],
+        *,
+        offset_range: tuple[int, int] = (0, 9),
+        test_mode: bool = False,
+        test_offsets: Sequence[int] | None = None,
+        clamp_test_offsets: bool = False,
+        missing: Literal['error', 'nearest'] = 'error',
+        as_stills: bool = False,
+        pairs: bool = True,
+        frame_stride: int = 1,
+        max_frames_per_video: int | None = None,
+        max_refetch: int = 100,
+    ) -> None:
+        """Build the data set and index its frames.
+
+        Args:
+            dataset: Config of a stock data set without pipeline. Its `filter_cfg`
+                (filter_empty_gt, min_size) only says which frames become `cur`
+                in training; no frame is deleted.
+            pipeline: Transforms, run once a frame with the same random draws.
+            offset_range: Smallest and largest i - k in training.
+            test_mode: Whether to test.
+            test_offsets: Offsets of the per-offset protocol.
+            clamp_test_offsets: Whether frames near the start of a video take its
+                first frame as key; else they are left out of every offset and
+                counted in `num_left_out`.
+            missing: What to do where the key frame is not there: raise, or take
+                the nearest frame that exists (in training).
+            as_stills: Whether items without video information are stills (k = i).
+            pairs: Whether training items are pairs.
+            frame_stride: Take every n-th labelled frame of a video in training.
+            max_frames_per_video: Take at most so many, evenly spread.
+            max_refetch: How many frames the pipeline may give up in a row.
+        """
+        _check_options(offset_range, test_offsets, missing, test_mode)
+        if pairs and not test_mode:
+            check_pairable(pipeline, dataset)
+        self.offset_range = tuple(offset_range)
+        self.test_mode = test_mode
+        self.test_offsets = None if test_offsets is None else tuple(test_offsets)
+        self.missing = missing
+        self.pairs = pairs
+        self.max_refetch = max_refetch
+        self.dataset, filter_cfg = _build(dataset)
+        self.index = VideoIndex(self.dataset, as_stills=as_stills)
+        self.pipeline = PairedPipeline(pipeline)
+        self.num_left_out = 0
+        if not test_mode:
+            self.items = select_training(
+                self.index,
+                filter_cfg=filter_cfg,
+                stride=frame_stride,
+                max_frames=max_frames_per_video,
+            )
+        elif self.test_offsets is None:
+            self.items = [Item(i) for i in range(len(self.index))]
+        else:
+            self.items, self.num_left_out = select_pairs(
+                self.index,
+                self.test_offsets,
+                clamp=clamp_test_offsets,
+                missing_is_error=missing == 'error',
+            )
+            print_log(
+                f'{len(self.items)} pairs at offsets {self.test_offsets}; '
+                f'{self.num_left_out} labelled frames left out of every offset, for '
+                'want of predecessors',
+                logger='current',
+            )
+        if not self.items:
+            raise ValueError(
+                f'no frame to deliver: {len(self.index)} frames, '
+                f'{int(self.index.is_labelled.sum())} labelled'
+            )
+
+    def __len__(self) -> int:
+        """Return how many items are delivered."""
+        return len(self.items)
+
+    def __getitem__(self, idx: int) -> dict:
+        """Return one item, see docs/design.md.
+
+        Raises:
+            FileNotFoundError: A frame is not there (it is named).
+            RuntimeError: The pipeline gave up `max_refetch` frames in a row.
+        """
+        if self.test_mode:
+            data = self._prepare_test(self.items[idx])
+            if data is None:
+                path = self.get_data_info(idx)['img_path']
+                raise RuntimeError(f'the test pipeline gave up {path}')
+            return data
+        for _ in range(self.max_refetch):
+            data = self._prepare_training(self.items[idx].cur)
+            if data is not None:
+                return data
+            idx = np.random.randint(len(self))
+        path = self.get_data_info(idx)['img_path']
+        raise RuntimeError(
+            f'the pipeline gave up {self.max_refetch} frames in a row, the last one '
+            f'is {path}: do its crops keep any box?'
+        )
+
+    @property
+    def metainfo(self) -> dict:
+        """Classes and palette of the wrapped data set."""
+        return self.dataset.metainfo
+
+    def full_init(self) -> None:
+        """Do nothing: everything is read when it is built."""
+
+    def get_data_info(self, idx: int) -> dict:
+        """Return the description of an item's `cur`, before the pipeline."""
+        return self.index.get_info(self.items[idx].cur)
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the labels of an item's `cur`."""
+        return [item['bbox_label'] for item in self.get_data_info(idx)['instances']]
+
+    def get_video_spans(self) -> list[tuple[int, int]]:
+        """Return (start, stop) of the items of each video, in order."""
+        videos = np.array([self.index.video_of(item.cur) for item in self.items])
+        bounds = np.flatnonzero(np.diff(videos)) + 1
+        edges = [0, *bounds.tolist(), len(videos)]
+        return list(zip(edges[:-1], edges[1:], strict=True))
+
+    def _prepare_training(self, cur: int) -> dict | None:
+        if not self.pairs:
+            return self._prepare_single(cur)
+        key = self._draw_key(cur)
+        return self._prepare_pair(cur, key)
+
+    def _prepare_test(self, item: Item) -> dict | None:
+        if item.key is None:
+            return self._prepare_single(item.cur)
+        return self._prepare_pair(item.cur, item.key)
+
+    def _prepare_single(self, cur: int) -> dict | None:
+        info = self.index.get_info(cur)
+        meta = self._metainfo_of(info)
+        data = self.pipeline.single(info)
+        if data is not None:
+            data['data_samples'].set_metainfo(meta)
+        return data
+
+    def _prepare_pair(self, cur: int, key: int) -> dict | None:
+        info = self.index.get_info(cur)
+        offset = int(self.index.frame_ids[cur] - self.index.frame_ids[key])
+        meta = self._metainfo_of(info)
+        meta.update(is_same=cur == key, offset=offset)
+        if cur == key:
+            packed = self.pipeline.single(info)
+            if packed is None:
+                return None
+            inputs = dict(cur=packed['inputs'], key=packed['inputs'].clone())
+        else:
+            key_path = self.index.get_info(key)['img_path']
+            both = self.pipeline.pair(info, key_path)
+            if both is None:
+                return None
+            packed = both[0]
+            inputs = dict(cur=packed['inputs'], key=both[1]['inputs'])
+        packed['data_samples'].set_metainfo(meta)
+        return dict(inputs=inputs, data_samples=packed['data_samples'])
+
+    def _metainfo_of(self, info: dict) -> dict:
+        names = ('video_id', 'frame_id', 'video_name', 'is_labelled', 'img_path')
+        meta = {name: info[name] for name in names}
+        if 'img_id' in info:
+            meta['img_id'] = info['img_id']
+        if self.test_mode and info['is_labelled'] and 'instances' in info:
+            meta['instances'] = [dict(item) for item in info['instances']]
+        return meta
+
+    def _draw_key(self, cur: int) -> int:
+        """Draw k, clamp it to the video, and see that it is there."""
+        low, high = self.offset_range
+        offset = np.random.randint(low, high + 1)
+        video = self.index.video_of(cur)
+        start, _ = self.index.spans[video]
+        wanted = max(self.index.frame_ids[cur] - offset, self.index.frame_ids[start])
+        key = self.index.find(video, wanted)
+        if key == cur or (key is not None and self._is_there(key)):
+            return key
+        if self.missing == 'error':
+            raise FileNotFoundError(self._missing_message(cur, int(wanted), key))
+        ids = self.index.frame_ids[start : cur + 1]
+        # The later of two equally near ones: it shows more of what `cur` shows.
+        order = np.argsort(np.abs(ids - wanted)[::-1], kind='stable')
+        for candidate in cur - order:
+            if candidate == cur or self._is_there(int(candidate)):
+                return int(candidate)
+        raise AssertionError('cur is a candidate of itself')
+
+    def _is_there(self, index: int) -> bool:
+        return exists(self.index.get_info(index)['img_path'])
+
+    def _missing_message(self, cur: int, wanted: int, key: int | None) -> str:
+        info = self.index.get_info(cur)
+        what = f'frame {wanted} of video {info["video_name"]!r}'
+        where = 'is not in the annotations'
+        if key is not None:
+            where = f'has no file {self.index.get_info(key)["img_path"]}'
+        return (
+            f'{what}, key of {info["img_path"]}, {where} (missing="nearest" takes '
+            'the nearest frame that exists)'
+        )
+
+
+def _build(dataset: dict | BaseDataset) -> tuple[BaseDataset, dict]:
+    """Build the wrapped data set with all of its frames.
+
+    Returns:
+        The data set, and the filter that its config asked for.
+    """
+    if not isinstance(dataset, dict):
+        dataset.full_init()
+        return dataset, {}
+    cfg = dict(dataset)
+    if cfg.get('pipeline'):
+        raise ValueError(
+            'the pipeline belongs to VideoPairDataset, not to the data set that it '
+            f'wraps ({cfg.get("type")})'
+        )
+    filter_cfg = dict(cfg.pop('filter_cfg', None) or {})
+    # In test mode stock data sets keep all frames, with their annotations.
+    cfg.update(test_mode=True, pipeline=[])
+    built = DATASETS.build(cfg)
+    built.full_init()
+    return built, filter_cfg
+
+
+def _check_options(
+    offset_range: Sequence[int],
+    test_offsets: Sequence[int] | None,
+    missing: str,
+    test_mode: bool,
+) -> None:
+    if len(offset_range) != 2 or not 0 <= offset_range[0] <= offset_range[1]:
+        raise ValueError(
+            f'offset_range must be (low, high) with 0 <= low <= high, got '
+            f'{tuple(offset_range)}'
+        )
+    if missing not in ('error', 'nearest'):
+        raise ValueError(f'missing must be "error" or "nearest", got {missing!r}')
+    if test_offsets is None:
+        return
+    if not test_mode:
+        raise ValueError('test_offsets needs test_mode=True')
+    offsets = list(test_offsets)
+    if not offsets or min(offsets) < 0 or len(set(offsets)) != len(offsets):
+        raise ValueError(f'test_offsets must be unique and >= 0, got {offsets}')
