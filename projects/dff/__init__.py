@@ -6,4 +6,5 @@ from .mim import register_package
 __all__ = ['__version__', 'datasets', 'evaluation']
 __version__ = '0.1.0'
 
+checkpoint.register()
 register_package()

@@ -1,0 +1,14 @@
+"""Checkpoints: read safely, written atomically, fitted to the video model."""
+
+from .frame import adapt_frame_state_dict, check_complete, match_keys
+from .inert import Inert
+from .loader import read_checkpoint, register
+
+__all__ = [
+    'Inert',
+    'adapt_frame_state_dict',
+    'check_complete',
+    'match_keys',
+    'read_checkpoint',
+    'register',
+]

@@ -1,0 +1,160 @@
+"""Read the two formats of ``torch.save`` without running anything in them."""
+
+import io
+import pickle
+import struct
+import sys
+import zipfile
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import torch
+
+from .inert import Inert
+from .rebuild import STORAGE_DTYPES, Storage
+from .unpickler import InertUnpickler
+
+ZIP_START = b'PK\x03\x04'
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER
+LEGACY_PROTOCOL = 1001  # torch.serialization.PROTOCOL_VERSION
+
+Restore = Callable[[torch.UntypedStorage, str], torch.UntypedStorage]
+
+
+def read_archive(file: BinaryIO, map_location: Any = None) -> Any:
+    """Read what ``torch.save`` wrote.
+
+    Args:
+        file: Open for reading at its start, seekable.
+        map_location: As for ``torch.load``.
+
+    Returns:
+        The content; whatever is no tensor, array, log or plain value is an ``Inert``.
+
+    Raises:
+        Exception: Of any type, if the file is damaged or of another kind.
+    """
+    start = file.read(len(ZIP_START))
+    file.seek(0)
+    read = _read_zip if start == ZIP_START else _read_legacy
+    return read(file, _restorer(map_location))
+
+
+def _restorer(map_location: Any) -> Restore:
+    """Say on which device a storage goes that was saved from a location."""
+    default = torch.serialization.default_restore_location
+    if map_location is None:
+        return default
+    if isinstance(map_location, dict):
+        return lambda data, place: default(data, map_location.get(place, place))
+    if isinstance(map_location, str | torch.device):
+        return lambda data, place: default(data, str(map_location))
+
+    def restore(data: torch.UntypedStorage, place: str) -> torch.UntypedStorage:
+        placed = map_location(data, place)
+        return default(data, place) if placed is None else placed
+
+    return restore
+
+
+def _parse_id(pid: Any) -> tuple[torch.dtype, str, str, int] | None:
+    """Check a storage's id; None for the id of a module class."""
+    if type(pid) is not tuple or len(pid) < 5 or pid[0] != 'storage':
+        if type(pid) is tuple and pid[:1] == ('module',):
+            return None
+        raise pickle.UnpicklingError('a persistent id that is no storage')
+    _, kind, key, place, numel = pid[:5]
+    if not (type(key) is str and type(place) is str and type(numel) is int):
+        raise pickle.UnpicklingError('a storage id of wrong types')
+    name = kind.name.replace('torch.cuda.', 'torch.') if type(kind) is Inert else ''
+    if name not in STORAGE_DTYPES or numel < 0 or any(pid[5:]):
+        raise pickle.UnpicklingError(f'a storage of kind {kind!r}')
+    return STORAGE_DTYPES[name], key, place, numel
+
+
+def _read_into_storage(file: BinaryIO, size: int) -> torch.UntypedStorage:
+    data = torch.empty(size, dtype=torch.uint8)
+    if size and file.readinto(memoryview(data.numpy())) != size:
+        raise EOFError(f'a storage of {size} bytes is cut off')
+    return data.untyped_storage()
+
+
+def _read_zip(file: BinaryIO, restore: Restore) -> Any:
+    with zipfile.ZipFile(file) as archive:
+        entries = {info.filename: info for info in archive.infolist()}
+        pickles = [name for name in entries if name.endswith('/data.pkl')]
+        if len(pickles) != 1:
+            raise ValueError('a zip archive without one data.pkl')
+        root = pickles[0].removesuffix('/data.pkl')
+        if f'{root}/constants.pkl' in entries:
+            raise ValueError('a TorchScript archive, which is a program')
+        order = f'{root}/byteorder'
+        if order in entries and archive.read(order).decode() != sys.byteorder:
+            raise ValueError(f'saved on a machine that is not {sys.byteorder}-endian')
+        storages: dict[str, torch.UntypedStorage] = {}
+
+        def storage(pid: Any) -> Storage | Inert:
+            parsed = _parse_id(pid)
+            if parsed is None:
+                return Inert('module')
+            dtype, key, place, numel = parsed
+            if key not in storages:
+                entry = entries[f'{root}/data/{key}']
+                if entry.file_size != numel * dtype.itemsize:
+                    raise ValueError(f'storage {key} has {entry.file_size} bytes')
+                with archive.open(entry) as content:
+                    data = _read_into_storage(content, entry.file_size)
+                storages[key] = restore(data, place)
+            return Storage(storages[key], dtype)
+
+        content = io.BytesIO(archive.read(f'{root}/data.pkl'))
+        return InertUnpickler(content, storage).load()
+
+
+def _read_legacy(file: BinaryIO, restore: Restore) -> Any:
+    """Read the format before torch 1.6: pickles, then the storages' content.
+
+    The storages follow the pickle that refers to them, so it is read twice: first to
+    learn the storages, then with them.
+    """
+    if InertUnpickler(file).load() != LEGACY_MAGIC:
+        raise ValueError('not a file of torch.save')
+    if InertUnpickler(file).load() != LEGACY_PROTOCOL:
+        raise ValueError('an unknown protocol version')
+    if InertUnpickler(file).load().get('little_endian') != (sys.byteorder == 'little'):
+        raise ValueError(f'saved on a machine that is not {sys.byteorder}-endian')
+    start = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(start)
+    known: dict[str, tuple] = {}
+
+    def learn(pid: Any) -> Storage | Inert:
+        parsed = _parse_id(pid)
+        if parsed is None:
+            return Inert('module')
+        dtype, key, place, numel = parsed
+        if numel * dtype.itemsize > size:
+            raise ValueError(f'storage {key} is larger than the file')
+        known[key] = (dtype, place, numel)
+        empty = torch.UntypedStorage(numel * dtype.itemsize, device='meta')
+        return Storage(empty, dtype)
+
+    InertUnpickler(file, learn).load()
+    keys = InertUnpickler(file).load()
+    storages = {}
+    for key in keys:
+        dtype, place, numel = known[key]
+        (stored,) = struct.unpack('<q', file.read(8))
+        if stored != numel:
+            raise ValueError(f'storage {key} has {stored} elements, not {numel}')
+        data = _read_into_storage(file, numel * dtype.itemsize)
+        storages[key] = restore(data, place)
+
+    def storage(pid: Any) -> Storage | Inert:
+        parsed = _parse_id(pid)
+        if parsed is None:
+            return Inert('module')
+        return Storage(storages[parsed[1]], parsed[0])
+
+    file.seek(start)
+    return InertUnpickler(file, storage).load()

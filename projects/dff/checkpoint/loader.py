@@ -1,0 +1,177 @@
+"""Put the safe reader behind every way mmengine loads a checkpoint."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlparse
+
+import torch
+from mmengine.dist import barrier, get_rank
+from mmengine.fileio import LocalBackend, get_file_backend, register_backend
+from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as stock
+
+from .archive import read_archive
+
+# torch.hub's convention: name-0123abcd.pth has a SHA-256 that starts so
+HASH_IN_NAME = re.compile(r'-([a-f0-9]{8,})\.')
+
+
+def read_checkpoint(path: str | os.PathLike, map_location: Any = None) -> dict:
+    """Read a checkpoint file of torch or mmengine without running anything in it.
+
+    Tensors, numpy arrays and numbers, mmengine's log histories and plain containers
+    come back; everything else becomes an ``Inert`` that holds its name. No
+    environment variable changes this.
+
+    Args:
+        path: Checkpoint file.
+        map_location: As for ``torch.load``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, cut off, or no checkpoint.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    with path.open('rb') as file:
+        return _read(file, map_location, name=str(path))
+
+
+def _read(file: BinaryIO, map_location: Any, *, name: str) -> dict:
+    try:
+        content = read_archive(file, map_location)
+    except Exception as error:  # whatever a broken or hostile file provokes
+        raise ValueError(
+            f'checkpoint {name} is cut off, damaged or not of torch.save: {error!r}'
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f'checkpoint {name} must hold a dict, got {type(content).__name__}: '
+            f'{content!r:.80}'
+        )
+    meta = content.get('meta')
+    if isinstance(meta, dict):
+        # Runner.resume runs this text as Python; mmengine 1.x saves `cfg` instead
+        meta.pop('config', None)
+    return content
+
+
+def load_from_local(filename: str, map_location: Any = None) -> dict:
+    """Load a local file."""
+    return read_checkpoint(filename, map_location)
+
+
+def load_from_http(filename: str, map_location: Any = None) -> dict:
+    """Download into torch's cache, rank 0 first, and load from there."""
+    name = os.path.basename(urlparse(filename).path)
+    path = Path(torch.hub.get_dir(), 'checkpoints', name)
+    if get_rank() == 0 and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = HASH_IN_NAME.search(name)
+        torch.hub.download_url_to_file(
+            filename, str(path), digest.group(1) if digest else None
+        )
+    barrier()
+    return read_checkpoint(path, map_location)
+
+
+def load_from_torchvision(filename: str, map_location: Any = None) -> dict:
+    """Load weights of torchvision by model name."""
+    urls = stock.get_torchvision_models()
+    return load_from_http(_look_up(filename, urls), map_location)
+
+
+def load_from_openmmlab(filename: str, map_location: Any = None) -> dict:
+    """Load weights of OpenMMLab by model name."""
+    renamed = stock.get_deprecated_model_names()
+    scheme, _, name = filename.partition('://')
+    name = f'{scheme}://{renamed.get(name, name)}'
+    target = _look_up(name, stock.get_external_models())
+    if target.startswith(('http://', 'https://')):
+        return load_from_http(target, map_location)
+    return load_from_local(
+        os.path.join(stock._get_mmengine_home(), target), map_location
+    )
+
+
+def load_from_mmcls(filename: str, map_location: Any = None) -> dict:
+    """Load the backbone of a classifier of OpenMMLab by model name."""
+    url = _look_up(filename, stock.get_mmcls_models())
+    return stock._process_mmcls_checkpoint(load_from_http(url, map_location))
+
+
+def load_from_ceph(filename: str, map_location: Any = None) -> dict:
+    """Load from an S3 store."""
+    backend = get_file_backend(filename, backend_args={'backend': 'petrel'})
+    return _read(BytesIO(backend.get(filename)), map_location, name=filename)
+
+
+def load_from_pavi(filename: str, map_location: Any = None) -> dict:
+    """Refuse a store whose client reads pickles itself.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(f'{filename}: download the file and give its path')
+
+
+def _look_up(filename: str, targets: dict[str, str]) -> str:
+    name = filename.partition('://')[2]
+    if name not in targets:
+        raise ValueError(f'checkpoint {filename}: no model is called {name!r}')
+    return targets[name]
+
+
+@contextmanager
+def _named_when_complete(path: str | os.PathLike) -> Iterator[str]:
+    temporary = f'{os.fspath(path)}.{os.getpid()}.part'
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+class AtomicLocalBackend(LocalBackend):
+    """Local files that appear under their name only when they are complete.
+
+    A training killed while it saves leaves the earlier checkpoint as it was.
+    """
+
+    def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
+        """Write bytes, then give the file its name."""
+        with _named_when_complete(filepath) as temporary:
+            super().put(obj, temporary)
+
+    def put_text(
+        self, obj: str, filepath: str | os.PathLike, encoding: str = 'utf-8'
+    ) -> None:
+        """Write text, then give the file its name."""
+        with _named_when_complete(filepath) as temporary:
+            super().put_text(obj, temporary, encoding)
+
+
+def register() -> None:
+    """Make mmengine load checkpoints by this reader, and save them atomically."""
+    schemes = {
+        '': load_from_local,
+        'http://': load_from_http,
+        'https://': load_from_http,
+        'modelzoo://': load_from_torchvision,
+        'torchvision://': load_from_torchvision,
+        'open-mmlab://': load_from_openmmlab,
+        'openmmlab://': load_from_openmmlab,
+        'mmcls://': load_from_mmcls,
+        r'(\S+\:)?s3://': load_from_ceph,
+        r'(\S+\:)?petrel://': load_from_ceph,
+        'pavi://': load_from_pavi,
+    }
+    for prefix, loader in schemes.items():
+        CheckpointLoader.register_scheme(prefix, loader, force=True)
+    register_backend('local', AtomicLocalBackend, force=True, prefixes='')
