@@ -7,6 +7,9 @@
 # rest without debug symbols: about 3 minutes. If that fails, the plain build runs.
 set -euo pipefail
 
+# shellcheck source=tools/progress.sh
+source "$(dirname "${BASH_SOURCE[0]}")/progress.sh"
+
 python=$1
 out=$2
 version=$3
@@ -45,21 +48,11 @@ PY
     "${includes[@]}" "$work/pch.h" -o "$work/pch.h.gch"
 }
 
-# One line a compiled file, the rest to the log.
-show_progress() {
-  awk -v log_file="$log" '{ print > log_file; fflush(log_file) }
-    match($0, /^ *\[[0-9]+\/[0-9]+\]/) {
-      count = substr($0, RSTART, RLENGTH); gsub(/[][ ]/, "", count)
-      split(count, part, "/")
-      printf "mmcv: compiled %s of %s files\n", part[1], part[2]; fflush()
-    }'
-}
-
 build_wheel() {
   mkdir -p "$work/wheel"
   "$python" -m pip wheel -v --no-build-isolation --no-deps --no-cache-dir \
     --no-binary mmcv --wheel-dir "$work/wheel" "mmcv==$version" 2>&1 \
-    | show_progress
+    | show_progress mmcv "$log"
 }
 
 build_with_header() {

@@ -50,6 +50,12 @@ make_venv() {
 
 hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
+pip_install() {  # FILE with one pinned package a line
+  "$python" -m pip install --no-deps -r "$1" 2>&1 \
+    | show_packages "$(wc -l < "$1")" "$venv/install.log" \
+    || { tail -n 20 "$venv/install.log"; fail "log: $venv/install.log"; }
+}
+
 # Everything is pinned and no dependency is followed, so that opencv-python, whose
 # library needs libGL, is never installed beside opencv-python-headless.
 install_pinned() {
@@ -60,17 +66,22 @@ install_pinned() {
   say 'installing the pinned packages (torch is large: minutes)'
   list="$venv/.dff-list.txt"
   grep -E '^(pip|setuptools|wheel)==' requirements/constraints.txt > "$list"
-  "$python" -m pip install --no-deps -r "$list"
+  pip_install "$list"
   grep -vE '^(#|pip==|setuptools==|wheel==|mmcv==|opencv-python==)' \
     requirements/constraints.txt > "$list"
-  "$python" -m pip uninstall -y -q opencv-python 2>/dev/null
-  "$python" -m pip install --no-deps -r "$list"
-  # Uninstalling opencv-python takes files that both own.
-  "$python" -c 'import cv2; cv2.imread' 2>/dev/null \
-    || "$python" -m pip install --no-deps --force-reinstall \
-      "$(grep '^opencv-python-headless==' requirements/constraints.txt)"
+  pip_install "$list"
+  remove_other_opencv
   "$python" -c 'import cv2, torch'
   echo "$want" > "$stamp"
+}
+
+# A user may have let pip add it; taking it out takes files that both own.
+remove_other_opencv() {
+  if "$python" -m pip show -q opencv-python 2>/dev/null; then
+    "$python" -m pip uninstall -y opencv-python
+    "$python" -m pip install --no-deps --force-reinstall \
+      "$(grep '^opencv-python-headless==' requirements/constraints.txt)"
+  fi
 }
 
 # Exits 0 where mmcv's compiled operators run, and says so if only a GPU lacks them.
