@@ -1,0 +1,117 @@
+"""Multiply-adds against closed forms, and Eq. (5)-(7) by hand."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from dff.analysis.complexity import (
+    Complexity,
+    cost_ratio,
+    count_macs,
+    measure_complexity,
+    predicted_speedup,
+    warp_macs,
+)
+from mmengine.structures import BaseDataElement
+from torch import nn
+
+
+def macs_of(module, *shape):
+    return count_macs(lambda: module(torch.rand(shape)))[0]
+
+
+@pytest.mark.parametrize('groups', [1, 2])
+def test_convolution_counts_outputs(groups):
+    conv = nn.Conv2d(4, 6, (3, 5), stride=2, padding=1, groups=groups)
+    out = conv(torch.rand(2, 4, 9, 15))
+    expected = out.numel() * 3 * 5 * 4 // groups
+    assert macs_of(conv, 2, 4, 9, 15) == expected
+
+
+@pytest.mark.parametrize('padding', [0, 1])
+def test_deconvolution_counts_inputs(padding):
+    deconv = nn.ConvTranspose2d(6, 5, 4, stride=2, padding=padding)
+    assert macs_of(deconv, 2, 6, 7, 9) == 2 * 7 * 9 * 16 * 6 * 5
+
+
+def test_linear_and_what_is_free():
+    model = nn.Sequential(
+        nn.Linear(8, 5), nn.ReLU(), nn.LayerNorm(5), nn.AvgPool1d(5), nn.Flatten()
+    )
+    assert macs_of(model, 3, 7, 8) == 3 * 7 * 8 * 5
+
+
+def test_repeated_use_counts_each_time():
+    conv = nn.Conv2d(3, 3, 1)
+    macs, result = count_macs(lambda: conv(conv(torch.ones(1, 3, 4, 4))))
+    assert macs == 2 * 16 * 9 and result.shape == (1, 3, 4, 4)
+
+
+def test_eq_5_and_6():
+    # Sec. 4 with the figures of R-101 + FlowNet at 600 x 1000 in Gmac
+    assert cost_ratio(164.01, 12.90) == pytest.approx(1 / 12.71, rel=1e-3)
+    assert cost_ratio(10.0, 2.0, n_task=3.0, warp=1.0) == (2 + 1 + 3) / 13
+    with pytest.raises(ValueError, match='costs must be >= 0'):
+        cost_ratio(0.0, 1.0)
+    with pytest.raises(ValueError, match='costs must be >= 0'):
+        cost_ratio(1.0, -1.0)
+
+
+def test_eq_7():
+    ratio = cost_ratio(164.01, 12.90)
+    assert predicted_speedup(ratio, 10) == pytest.approx(5.85, abs=0.01)
+    assert predicted_speedup(0.5, 1) == 1.0
+    assert predicted_speedup(1.0, 7) == 1.0
+    assert predicted_speedup(0.0, 7) == 7.0
+    # the mean cost of l frames, one of them a key frame
+    costs = [1.0] + [0.2] * 4
+    assert predicted_speedup(0.2, 5) == pytest.approx(5 / math.fsum(costs))
+    with pytest.raises(ValueError, match='interval must be >= 1'):
+        predicted_speedup(0.1, 0)
+
+
+def test_warp_counts_taps_and_scale():
+    feats = (torch.ones(1, 4, 5, 6), torch.ones(1, 2, 3, 3))
+    fields = [(None, torch.ones(1, 4, 5, 6)), (None, None)]
+    assert warp_macs(fields, feats) == 5 * 120 + 4 * 18
+
+
+class SplitModel(nn.Module):
+    """Image model of three convolutions, cut after the first."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Conv2d(3, 8, 3, stride=4, padding=1, bias=False)
+        self.heads = nn.ModuleList([nn.Conv2d(8, 5, 1), nn.Conv2d(8, 7, 1)])
+        self.flow = nn.Conv2d(6, 2, 3, stride=4, padding=1)
+        self.scale = nn.Conv2d(6, 8, 1, stride=4)
+        self.seam = SimpleNamespace(head=self.backbone, run=self.run)
+        self.propagation = SimpleNamespace(
+            estimate=self.estimate, fields=lambda flow, scale, feats: [(flow, scale)]
+        )
+
+    def run(self, method, image, feats, samples):
+        assert method == 'predict' and len(samples) == len(image)
+        return [head(feats) for head in self.heads]
+
+    def estimate(self, cur, key, img_shapes):
+        pair = torch.cat([cur, key], 1)
+        return self.flow(pair), self.scale(pair)
+
+
+def test_parts_of_a_model():
+    model = SplitModel().eval()
+    sample = BaseDataElement(metainfo=dict(img_shape=(16, 24)))
+    found = measure_complexity(model, torch.rand(1, 3, 16, 24), sample)
+    cells = 4 * 6
+    expected = Complexity(
+        n_feat=cells * 27 * 8,
+        flow=cells * (54 * 2 + 6 * 8),
+        warp=cells * 8 * 5,
+        n_task=cells * 8 * 12,
+    )
+    assert found == expected
+    assert found.frame == cells * (27 * 8 + 96)
+    assert found.ratio() == (54 * 2 + 48 + 96) / (27 * 8 + 96)
+    assert found.ratio(with_task=False) == (54 * 2 + 48) / (27 * 8)
