@@ -107,9 +107,10 @@ class BuildWithMim(build_py):
 
     def run(self):
         """Copy the Python files, then configs, tools and the index."""
+        # What an earlier build left here would go into the wheel.
+        shutil.rmtree(Path(self.build_lib) / 'dff', ignore_errors=True)
         super().run()
         target = Path(self.build_lib) / 'dff/.mim'
-        shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]')
         for part in MIM_PARTS:
