@@ -1,0 +1,19 @@
+"""Compiled operators: the warp of feature maps and R-FCN's RoI pooling."""
+
+# The library needs torch's, which importing torch loads.
+import torch  # noqa: F401
+
+try:
+    from . import _C  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f'the operators of dff are not built for this Python and torch ({error}). '
+        'Build them in the root of the repository: '
+        'python setup.py build_ext --inplace  (or, to install dff as well: '
+        'pip install --no-build-isolation -e .)'
+    ) from error
+
+from .feature_warp import FeatureWarp, feature_warp
+from .ps_roi_pool import ps_roi_pool
+
+__all__ = ['FeatureWarp', 'feature_warp', 'ps_roi_pool']

@@ -1,0 +1,23 @@
+// Checks of what a user hands in, defined beside the schemas in ops.cpp.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+namespace dff {
+
+void check_feature_warp(const at::Tensor& feat, const at::Tensor& flow,
+                        const std::optional<at::Tensor>& scale);
+void check_ps_roi_pool(const at::Tensor& feat, const at::Tensor& rois,
+                       int64_t output_size, double spatial_scale);
+
+// The layout in which the kernels work: channels-last where `feat` is so.
+inline at::MemoryFormat layout_of(const at::Tensor& feat) {
+  const bool is_last = !feat.is_contiguous() &&
+                       feat.is_contiguous(at::MemoryFormat::ChannelsLast);
+  return is_last ? at::MemoryFormat::ChannelsLast
+                 : at::MemoryFormat::Contiguous;
+}
+
+}  // namespace dff

@@ -1,0 +1,87 @@
+// What the host code hands to a vectorised kernel: plain data of one image.
+// Shared by translation units that are compiled for different instruction
+// sets, so it includes nothing that could be instantiated in several of them.
+#pragma once
+
+#include <cstdint>
+
+#include "bilinear.h"
+
+namespace dff {
+
+// 16-bit floats as stored; the kernels accumulate in float.
+struct Half {
+  uint16_t bits;
+};
+struct BFloat16 {
+  uint16_t bits;
+};
+
+template <typename T>
+struct RealOf {
+  using type = float;
+};
+template <>
+struct RealOf<double> {
+  using type = double;
+};
+template <typename T>
+using Real = typename RealOf<T>::type;
+
+// Taps of one pixel with their weights; kOutside where nothing is to be read.
+template <typename R>
+struct ReadTaps {
+  int64_t offset[kTaps];
+  R weight[kTaps];
+};
+
+struct MapShape {
+  int64_t channels;
+  int64_t pixels;
+  bool channels_last;
+};
+
+template <typename T>
+struct ForwardTask {
+  MapShape shape;
+  const T* feat;
+  const T* scale;  // or null
+  T* out;
+  const ReadTaps<Real<T>>* taps;  // one a pixel
+};
+
+template <typename T>
+struct BackwardTask {
+  MapShape shape;
+  const T* grad;
+  const T* feat;
+  const T* scale;             // or null
+  T* grad_feat;               // or null
+  T* grad_scale;              // or null
+  const Taps<Real<T>>* taps;  // one a pixel
+};
+
+// Kernels of one instruction set. `lanes` channels are worked on together.
+template <typename T>
+struct WarpKernels {
+  int64_t lanes;
+  // Channels [channel, channel + lanes) of a planar (NCHW) map;
+  // scratch (pixels, lanes).
+  void (*forward_planar)(const ForwardTask<T>&, int64_t channel,
+                         Real<T>* scratch);
+  // Pixels [begin, end) of a channels-last map.
+  void (*forward_last)(const ForwardTask<T>&, int64_t begin, int64_t end);
+  // Channels [channel, channel + lanes) of either; scratch (2, pixels, lanes).
+  // Adds the gradient of the flow to flow_sums (2, pixels) unless it is null.
+  void (*backward)(const BackwardTask<T>&, int64_t channel, Real<T>* scratch,
+                   Real<T>* flow_sums);
+};
+
+template <typename T>
+const WarpKernels<T>& warp_kernels_default();
+template <typename T>
+const WarpKernels<T>& warp_kernels_avx2();
+template <typename T>
+const WarpKernels<T>& warp_kernels_avx512();
+
+}  // namespace dff

@@ -1,0 +1,152 @@
+// Schemas of the operators, the checks of their arguments and what autocast
+// does to them. Kernels are in cpu/ and cuda/; fake and autograd are in Python.
+#include <ATen/autocast_mode.h>
+#include <Python.h>
+#include <torch/library.h>
+
+#include "checks.h"
+
+namespace dff {
+namespace {
+
+// Coordinates are never in 16 bits: half a pixel is lost at 1024 already.
+at::ScalarType coordinate_type(const at::Tensor& feat) {
+  return feat.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+void check_type_of_feat(const at::Tensor& feat) {
+  const auto type = feat.scalar_type();
+  TORCH_CHECK_TYPE(type == at::kFloat || type == at::kDouble ||
+                       type == at::kHalf || type == at::kBFloat16,
+                   "feat must be float32, float64, float16 or bfloat16, got ",
+                   type);
+}
+
+void check_same_device(const char* name, const at::Tensor& tensor,
+                       const at::Tensor& feat) {
+  TORCH_CHECK_VALUE(tensor.device() == feat.device(), name,
+                    " must be on the device of feat, ", feat.device(), ", got ",
+                    tensor.device());
+}
+
+void check_shape(const char* name, const at::Tensor& tensor,
+                 c10::SymIntArrayRef expected) {
+  TORCH_CHECK_VALUE(tensor.sym_sizes() == expected, name, " must be of shape ",
+                    expected, ", got ", tensor.sym_sizes());
+}
+
+}  // namespace
+
+void check_feature_warp(const at::Tensor& feat, const at::Tensor& flow,
+                        const std::optional<at::Tensor>& scale) {
+  TORCH_CHECK_VALUE(feat.dim() == 4, "feat must be (N, C, h, w), got ",
+                    feat.sym_sizes());
+  check_type_of_feat(feat);
+  const auto shape = feat.sym_sizes();
+  check_same_device("flow", flow, feat);
+  check_shape("flow", flow, {shape[0], 2, shape[2], shape[3]});
+  TORCH_CHECK_TYPE(flow.scalar_type() == coordinate_type(feat), "flow must be ",
+                   coordinate_type(feat), " for feat of ", feat.scalar_type(),
+                   ", got ", flow.scalar_type());
+  if (!scale.has_value()) return;
+  check_same_device("scale", *scale, feat);
+  check_shape("scale", *scale, shape);
+  TORCH_CHECK_TYPE(scale->scalar_type() == feat.scalar_type(),
+                   "scale must be of the type of feat, ", feat.scalar_type(),
+                   ", got ", scale->scalar_type());
+}
+
+void check_ps_roi_pool(const at::Tensor& feat, const at::Tensor& rois,
+                       int64_t output_size, double spatial_scale) {
+  TORCH_CHECK_VALUE(feat.dim() == 4, "feat must be (N, D*P*P, h, w), got ",
+                    feat.sym_sizes());
+  check_type_of_feat(feat);
+  TORCH_CHECK_VALUE(output_size > 0, "output_size must be at least 1, got ",
+                    output_size);
+  TORCH_CHECK_VALUE(spatial_scale > 0, "spatial_scale must be above 0, got ",
+                    spatial_scale);
+  TORCH_CHECK_VALUE(
+      feat.sym_size(1) % (output_size * output_size) == 0,
+      "channels of feat must be a multiple of output_size ** 2 = ",
+      output_size * output_size, ", got ", feat.sym_size(1));
+  check_same_device("rois", rois, feat);
+  TORCH_CHECK_VALUE(rois.dim() == 2 && rois.sym_size(1) == 5,
+                    "rois must be (R, 5), got ", rois.sym_sizes());
+  TORCH_CHECK_TYPE(rois.scalar_type() == coordinate_type(feat), "rois must be ",
+                   coordinate_type(feat), " for feat of ", feat.scalar_type(),
+                   ", got ", rois.scalar_type());
+}
+
+namespace {
+
+// Under autocast a convolution's flow, scale and features arrive in any mix of
+// types: all follow feat, and coordinates go back to 32 bits.
+template <c10::DispatchKey kKey>
+at::Tensor feature_warp_autocast(const at::Tensor& feat, const at::Tensor& flow,
+                                 const std::optional<at::Tensor>& scale) {
+  c10::impl::ExcludeDispatchKeyGuard no_autocast(kKey);
+  static auto op = c10::Dispatcher::singleton()
+                       .findSchemaOrThrow("dff::feature_warp", "")
+                       .typed<decltype(feature_warp_autocast<kKey>)>();
+  std::optional<at::Tensor> typed_scale;
+  if (scale.has_value()) typed_scale = scale->to(feat.scalar_type());
+  return op.call(feat, flow.to(coordinate_type(feat)), typed_scale);
+}
+
+template <c10::DispatchKey kKey>
+at::Tensor ps_roi_pool_autocast(const at::Tensor& feat, const at::Tensor& rois,
+                                int64_t output_size, double spatial_scale) {
+  c10::impl::ExcludeDispatchKeyGuard no_autocast(kKey);
+  static auto op = c10::Dispatcher::singleton()
+                       .findSchemaOrThrow("dff::ps_roi_pool", "")
+                       .typed<decltype(ps_roi_pool_autocast<kKey>)>();
+  return op.call(feat, rois.to(coordinate_type(feat)), output_size,
+                 spatial_scale);
+}
+
+}  // namespace
+}  // namespace dff
+
+TORCH_LIBRARY(dff, m) {
+  const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
+  m.def("feature_warp(Tensor feat, Tensor flow, Tensor? scale=None) -> Tensor",
+        tags);
+  // Gradients of feat, flow and scale; empty where not needed.
+  m.def(
+      "feature_warp_backward(Tensor grad, Tensor feat, Tensor flow, "
+      "Tensor? scale, bool[3] needed) -> (Tensor, Tensor, Tensor)",
+      tags);
+  m.def(
+      "ps_roi_pool(Tensor feat, Tensor rois, int output_size, "
+      "float spatial_scale) -> Tensor",
+      tags);
+  m.def(
+      "ps_roi_pool_backward(Tensor grad, Tensor rois, SymInt[] feat_shape, "
+      "float spatial_scale) -> Tensor",
+      tags);
+  // The checks alone, for the fake implementations in Python.
+  m.def("_check_feature_warp(Tensor feat, Tensor flow, Tensor? scale) -> ()",
+        &dff::check_feature_warp, tags);
+  m.def(
+      "_check_ps_roi_pool(Tensor feat, Tensor rois, int output_size, "
+      "float spatial_scale) -> ()",
+      &dff::check_ps_roi_pool, tags);
+}
+
+TORCH_LIBRARY_IMPL(dff, AutocastCPU, m) {
+  constexpr auto key = c10::DispatchKey::AutocastCPU;
+  m.impl("feature_warp", dff::feature_warp_autocast<key>);
+  m.impl("ps_roi_pool", dff::ps_roi_pool_autocast<key>);
+}
+
+TORCH_LIBRARY_IMPL(dff, AutocastCUDA, m) {
+  constexpr auto key = c10::DispatchKey::AutocastCUDA;
+  m.impl("feature_warp", dff::feature_warp_autocast<key>);
+  m.impl("ps_roi_pool", dff::ps_roi_pool_autocast<key>);
+}
+
+// Importing the library as a Python module registers what is above.
+PyMODINIT_FUNC PyInit__C() {
+  static PyModuleDef module{PyModuleDef_HEAD_INIT, "_C", nullptr, 0};
+  return PyModule_Create(&module);
+}
