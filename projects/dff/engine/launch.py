@@ -1,0 +1,161 @@
+"""What the training and the test tool share: arguments, config, ranks."""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that users of mmdet know from both of its tools."""
+    parser.add_argument('--work-dir', help='folder for logs, results and checkpoints')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='change the config: key=value, key="[a,b]" or key=a,b for lists',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the ranks; dist_*.sh and slurm_*.sh set it',
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and apply the shared options.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+    """
+    if not os.path.isfile(args.config):
+        raise FileNotFoundError(f'config {args.config} does not exist')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner; several ranks on a CPU talk by gloo."""
+    if cfg.launcher != 'none' and get_device() == 'cpu':
+        _start_cpu_ranks(cfg)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def _start_cpu_ranks(cfg: Config) -> None:
+    """Start the process group here, as mmengine would ask for CUDA devices.
+
+    Raises:
+        ValueError: If another launcher than torchrun started the ranks.
+    """
+    if cfg.launcher != 'pytorch':
+        raise ValueError(
+            f"launcher {cfg.launcher!r} needs CUDA; on CPUs use 'pytorch' "
+            '(tools/dist_train.sh, tools/dist_test.sh)'
+        )
+    if not dist.is_initialized():
+        dist.init_process_group('gloo')
+    wrapper = cfg.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    count = 0
+    for node in _dicts(cfg.model):
+        if node.get('type') == 'SyncBN':
+            node['type'] = 'BN'
+            count += 1
+    if count:
+        print_log(f'{count} SyncBN layers of the config become BN on CPUs', 'current')
+
+
+def enable_amp(cfg: Config) -> None:
+    """Train in mixed precision.
+
+    Raises:
+        ValueError: If there is no CUDA device.
+    """
+    if not torch.cuda.is_available():
+        raise ValueError('--amp needs a CUDA device, there is none')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def set_start(cfg: Config, resume: str | None) -> None:
+    """Say where the training starts from.
+
+    Weights that the checkpoint brings are not fetched first: the image model's own
+    ``Pretrained`` weights where ``load_from`` fills it, everybody's on resuming.
+
+    Args:
+        cfg: Of the run, changed in place.
+        resume: Checkpoint to resume from, ``'auto'`` for the newest of the work
+            directory, None to start anew or from ``load_from``.
+    """
+    if resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if resume == 'auto' else resume
+    if cfg.get('load_from') is None:
+        is_filled = cfg.get('resume') and find_latest_checkpoint(cfg.work_dir)
+        parts = [cfg.model] if is_filled else []
+    elif cfg.get('resume'):
+        parts = [cfg.model]
+    else:
+        parts = [cfg.model[k] for k in ('detector', 'segmentor') if k in cfg.model]
+    for part in parts:
+        drop_pretrained(part)
+
+
+def drop_pretrained(model: dict) -> None:
+    """Take the weights to fetch out of a model's config, in place."""
+    for node in _dicts(model):
+        if isinstance(node.get('pretrained'), str):
+            node['pretrained'] = None
+        init = node.get('init_cfg')
+        if isinstance(init, list | tuple):
+            node['init_cfg'] = [part for part in init if not _is_pretrained(part)]
+        elif _is_pretrained(init):
+            node['init_cfg'] = None
+
+
+def _is_pretrained(init: Any) -> bool:
+    kind = init.get('type') if isinstance(init, dict) else None
+    return kind == 'Pretrained' or getattr(kind, '__name__', '') == 'PretrainedInit'
+
+
+def _dicts(node: Any) -> Iterator[dict]:
+    """Walk the dicts inside of a config, outermost first."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for child in node:
+            yield from _dicts(child)
+
+
+def run(action: Callable[[], Any]) -> Any:
+    """Run, and leave the process group in order."""
+    try:
+        return action()
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()

@@ -1,0 +1,79 @@
+"""What the test tool adds to a config."""
+
+import os
+
+from mmengine.config import Config
+from mmengine.evaluator import DumpResults
+from mmengine.runner import Runner
+
+from . import launch
+from .complete_checkpoint_hook import CompleteCheckpointHook
+
+VISUALIZERS = dict(mmdet='DetLocalVisualizer', mmseg='SegLocalVisualizer')
+
+
+def set_checkpoint(cfg: Config, checkpoint: str) -> None:
+    """Test the weights of a checkpoint: a path, or an address mmengine knows.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if '://' not in checkpoint and not os.path.isfile(os.path.expanduser(checkpoint)):
+        raise FileNotFoundError(f'checkpoint {checkpoint} does not exist')
+    cfg.load_from = checkpoint
+    cfg.resume = False
+
+
+def draw_frames(
+    cfg: Config, out_dir: str | None, *, show: bool = False, wait_time: float = 0
+) -> None:
+    """Draw the predictions on every frame.
+
+    Args:
+        cfg: Of the run, changed in place.
+        out_dir: Where ``VIDEO/FRAME`` go, or None.
+        show: Show them in a window.
+        wait_time: How long, seconds.
+    """
+    hooks = dict(cfg.get('default_hooks') or {})
+    stock = hooks.get('visualization') or {}
+    kept = {k: stock[k] for k in ('score_thr', 'backend_args') if k in stock}
+    hooks['visualization'] = dict(
+        type='VideoVisualizationHook',
+        draw=True,
+        out_dir=out_dir,
+        show=show,
+        wait_time=wait_time,
+        **kept,
+    )
+    cfg.default_hooks = hooks
+    if cfg.get('visualizer') is None:
+        scope = cfg.get('default_scope') or 'mmdet'
+        cfg.visualizer = dict(type=VISUALIZERS[scope], name='visualizer')
+
+
+def build_runner(cfg: Config, *, out: str | None = None) -> Runner:
+    """Build a runner that tests only with a complete checkpoint.
+
+    Args:
+        cfg: Of the run.
+        out: ``.pkl`` file for the predictions.
+
+    Raises:
+        ValueError: If ``out`` has another suffix.
+    """
+    if out is not None and not out.endswith(('.pkl', '.pickle')):
+        raise ValueError(f'--out must be a .pkl file, got {out}')
+    runner = launch.build_runner(cfg)
+    runner.register_hook(CompleteCheckpointHook())
+    if out is not None:
+        runner.test_evaluator.metrics.append(_dump(cfg, out))
+    return runner
+
+
+def _dump(cfg: Config, out: str) -> DumpResults:
+    if cfg.get('default_scope') == 'mmseg':
+        return DumpResults(out_file_path=out)
+    from mmdet.evaluation import DumpDetResults  # it encodes masks
+
+    return DumpDetResults(out_file_path=out)

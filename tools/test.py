@@ -1,0 +1,41 @@
+"""Test a model."""
+
+import argparse
+
+import dff  # noqa: F401  configs may say _base_ = 'dff::…'
+from dff.engine import launch, testing
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='write the predictions to this .pkl file')
+    parser.add_argument(
+        '--show-dir', help='write every frame with its predictions: VIDEO/FRAME here'
+    )
+    parser.add_argument(
+        '--show', action='store_true', help='show every frame in a window'
+    )
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds a shown frame stays'
+    )
+    launch.add_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    cfg = launch.load_config(args)
+    testing.set_checkpoint(cfg, args.checkpoint)
+    if args.show or args.show_dir:
+        testing.draw_frames(
+            cfg, args.show_dir, show=args.show, wait_time=args.wait_time
+        )
+    launch.run(lambda: testing.build_runner(cfg, out=args.out).test())
+
+
+if __name__ == '__main__':
+    main()
