@@ -2,6 +2,7 @@
 
 from .cocovid import CocoVIDWriter, write_json
 from .mot import convert_mot
+from .synthetic import write_synthetic_set
 from .vid_xml import VID_CLASSES, VID_WNIDS, convert_vid
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     'convert_mot',
     'convert_vid',
     'write_json',
+    'write_synthetic_set',
 ]

@@ -11,6 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+JPEG_QUALITY = 95
 MIN_BOX_SIDE = 1.0  # stock data sets of MMDetection drop anything smaller
 
 
@@ -34,6 +38,25 @@ def write_json(content: dict, path: str | Path) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def write_image(image: np.ndarray, path: str | Path) -> None:
+    """Encode by the suffix of `path`, write to a temporary name, rename.
+
+    Args:
+        image: (H, W, 3) BGR or (H, W), uint8.
+        path: Final name; its folder is made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_jpeg = path.suffix.lower() in ('.jpg', '.jpeg')
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
+    ok, data = cv2.imencode(path.suffix, image, options)
+    if not ok:
+        raise ValueError(f'cannot encode {path}')
+    temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+    temporary.write_bytes(data.tobytes())
+    os.replace(temporary, path)
 
 
 class CocoVIDWriter:

@@ -6,21 +6,18 @@ video file. Rows of gt.txt are `frame,id,x,y,w,h,conf,...`: frames are 1-based
 row of conf 0 is a box to ignore.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
 from rich.progress import track
 
-from .cocovid import CocoVIDWriter
+from .cocovid import CocoVIDWriter, write_image
 
 VIDEO_SUFFIXES = ('.avi', '.mp4', '.mkv', '.mov', '.webm', '.mpg', '.mpeg')
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
-JPEG_QUALITY = 95
 FIRST_MOT_FRAME = 1  # gt.txt counts frames and pixels from 1
 
 
@@ -97,7 +94,6 @@ def extract_frames(
     capture = cv2.VideoCapture(str(video))
     if not capture.isOpened():
         raise ValueError(f'cannot read video {video}')
-    folder.mkdir(parents=True, exist_ok=True)
     index = 0
     try:
         while (last is None or index <= last) and capture.grab():
@@ -106,7 +102,7 @@ def extract_frames(
                 if not ok:
                     raise ValueError(f'cannot decode frame {index} of {video}')
                 name = f'{index + FIRST_MOT_FRAME:06d}.jpg'
-                _write_jpeg(image, folder / name)
+                write_image(image, folder / name)
                 yield index, name, (image.shape[1], image.shape[0])
             index += 1
     finally:
@@ -114,15 +110,6 @@ def extract_frames(
     if index <= max(first, last or 0):
         asked = f'{first}-{"" if last is None else last}'
         raise ValueError(f'{video} has {index} frames, asked for frames {asked}')
-
-
-def _write_jpeg(image: np.ndarray, path: Path) -> None:
-    ok, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not ok:
-        raise ValueError(f'cannot encode {path}')
-    temporary = path.with_name(f'{path.name}.tmp')
-    temporary.write_bytes(data.tobytes())
-    os.replace(temporary, path)
 
 
 def list_images(
