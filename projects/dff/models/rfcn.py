@@ -32,6 +32,9 @@ class RFCN(TwoStageDetector):
         super().__init__(
             backbone=backbone, neck=neck, rpn_head=rpn_head, roi_head=roi_head, **kwargs
         )
+        # Some backbones freeze their stages in train() only, which the Runner calls
+        # after DDP has counted the parameters that need gradients.
+        self.train(self.training)
         half = self.neck.out_channels // 2
         for name in ('rpn_head', 'roi_head'):
             width = getattr(self, name).in_channels
