@@ -1,4 +1,4 @@
-"""Convert ImageNet VID's XML annotations to CocoVID."""
+"""Convert the XML annotations of ImageNet VID (or DET) to CocoVID."""
 
 import argparse
 
@@ -11,6 +11,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('root', help='folder that holds Data/VID and Annotations/VID')
     parser.add_argument('out', help='json file to write')
     parser.add_argument('--split', default='val', help='train, val or test')
+    parser.add_argument(
+        '--kind', default='VID', choices=['VID', 'DET'], help='videos or stills'
+    )
     parser.add_argument(
         '--labelled-frames', help='list of frames to train on; default all'
     )
@@ -32,6 +35,7 @@ def main() -> None:
         args.root,
         args.out,
         split=args.split,
+        kind=args.kind,
         labelled_frames=args.labelled_frames,
         check_images=not args.no_image_check,
         ignore_other_classes=args.ignore_other_classes,

@@ -1,17 +1,21 @@
-"""ImageNet VID annotations (one XML a frame) to CocoVID.
+"""ImageNet VID and DET annotations (one XML a frame) to CocoVID.
 
 Layout: ROOT/Data/VID/SPLIT/.../SNIPPET/000000.JPEG and
-ROOT/Annotations/VID/SPLIT/.../SNIPPET/000000.xml.
+ROOT/Annotations/VID/SPLIT/.../SNIPPET/000000.xml; the stills of DET are in
+ROOT/Data/DET and ROOT/Annotations/DET.
 """
 
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import cv2
 from rich.progress import track
 
 from .cocovid import CocoVIDWriter
+
+IMAGE_SUFFIX = '.JPEG'
 
 # The 30 classes in the usual order (label 0 is airplane).
 WNID_TO_CLASS = {
@@ -112,15 +116,15 @@ def read_frame_list(path: Path) -> set[str]:
     return names
 
 
-def _list_frames(root: Path, split: str, image_suffix: str) -> list[PurePosixPath]:
+def _list_frames(root: Path, kind: str, split: str) -> list[PurePosixPath]:
     """List SPLIT/.../SNIPPET/000000 of all images and annotations, sorted."""
     names = set()
-    for kind, suffix in (('Annotations', '.xml'), ('Data', image_suffix)):
-        base = root / kind / 'VID'
+    for folder, suffix in (('Annotations', '.xml'), ('Data', IMAGE_SUFFIX)):
+        base = root / folder / kind
         for path in (base / split).rglob(f'*{suffix}'):
             names.add(PurePosixPath(path.relative_to(base).with_suffix('').as_posix()))
     if not names:
-        raise FileNotFoundError(f'no {split} frames under {root}/Annotations/VID')
+        raise FileNotFoundError(f'no {split} frames under {root}/Annotations/{kind}')
     return sorted(names)
 
 
@@ -129,26 +133,27 @@ def convert_vid(
     out_file: str | Path,
     *,
     split: str,
+    kind: Literal['VID', 'DET'] = 'VID',
     labelled_frames: str | Path | None = None,
     check_images: bool = True,
     ignore_other_classes: bool = False,
-    image_suffix: str = '.JPEG',
 ) -> CocoVIDWriter:
     """Convert one split to a CocoVID json.
 
-    File names are relative to ROOT/Data/VID. A frame without XML is unlabelled;
+    File names are relative to ROOT/Data/KIND. A frame without XML is unlabelled;
     with `labelled_frames` so is every frame that the list does not name, and
-    its boxes are left out.
+    its boxes are left out. The stills of DET keep only the named images, and
+    only objects of the 30 classes.
 
     Args:
         root: Folder that holds Data and Annotations.
         out_file: The json to write.
         split: `train`, `val` or `test`.
+        kind: Videos (VID) or stills (DET).
         labelled_frames: List of frames to train on, see `read_frame_list`.
         check_images: Whether every frame's image must exist.
         ignore_other_classes: Leave out objects of other classes than the 30,
             counted, instead of raising.
-        image_suffix: Suffix of the images.
 
     Returns:
         The written set, for its counts.
@@ -158,74 +163,95 @@ def convert_vid(
         ValueError: An unknown class, an unreadable XML.
     """
     root = Path(root)
-    names = _list_frames(root, split, image_suffix)
-    labelled = (
-        None if labelled_frames is None else read_frame_list(Path(labelled_frames))
+    if kind not in ('VID', 'DET'):
+        raise ValueError(f'kind must be VID or DET, got {kind!r}')
+    names = _list_frames(root, kind, split)
+    wanted = None
+    if labelled_frames is not None:
+        wanted = read_frame_list(Path(labelled_frames))
+        if not wanted & {str(name) for name in names}:
+            raise ValueError(
+                f'{labelled_frames} names no frame of {root}, {kind}, split {split}'
+            )
+        if kind == 'DET':
+            names = [name for name in names if str(name) in wanted]
+    converter = _Converter(
+        root / 'Data' / kind,
+        root / 'Annotations' / kind,
+        wanted=wanted,
+        check_images=check_images,
+        ignore_other_classes=ignore_other_classes or kind == 'DET',
     )
-    if labelled is not None and not labelled & {str(name) for name in names}:
-        raise ValueError(f'{labelled_frames} names no frame of {root}, split {split}')
-    converter = _VidConverter(root, labelled, check_images, ignore_other_classes)
-    snippet, size = None, None
-    for name in track(names, f'VID {split}'):
-        if name.parent != snippet:
-            snippet, size = name.parent, None
-            video_id = converter.writer.add_video(str(snippet))
-        size = converter.add_frame(name, video_id, image_suffix, size)
+    add = converter.add_frame if kind == 'VID' else converter.add_still
+    for name in track(names, f'{kind} {split}'):
+        add(name)
     converter.writer.write(out_file)
     if converter.other_objects:
         print(f'left out {converter.other_objects} objects of other classes')
     return converter.writer
 
 
-class _VidConverter:
-    """What stays the same over the frames of one conversion."""
+@dataclass
+class _Converter:
+    """What a conversion knows while it goes from frame to frame."""
 
-    def __init__(
-        self,
-        root: Path,
-        labelled: set[str] | None,
-        check_images: bool,
-        ignore_other_classes: bool,
-    ) -> None:
-        self.root = root
-        self.labelled = labelled
-        self.check_images = check_images
-        self.ignore_other_classes = ignore_other_classes
-        self.other_objects = 0
-        self.writer = CocoVIDWriter(VID_CLASSES)
+    image_root: Path
+    xml_root: Path
+    wanted: set[str] | None
+    check_images: bool
+    ignore_other_classes: bool
+    other_objects: int = 0
+    writer: CocoVIDWriter = field(default_factory=lambda: CocoVIDWriter(VID_CLASSES))
+    snippet: PurePosixPath | None = None
+    video_id: int = -1
+    size: tuple[int, int] | None = None  # of the snippet's last frame
 
-    def add_frame(
-        self,
-        name: PurePosixPath,
-        video_id: int,
-        image_suffix: str,
-        size: tuple[int, int] | None,
-    ) -> tuple[int, int]:
-        """Add one frame and return its size, which a frame without XML inherits."""
-        image_path = self.root / 'Data' / 'VID' / f'{name}{image_suffix}'
-        xml_path = self.root / 'Annotations' / 'VID' / f'{name}.xml'
-        if self.check_images and not image_path.is_file():
-            raise FileNotFoundError(
-                f'{xml_path} annotates a missing image {image_path}'
-            )
+    def add_frame(self, name: PurePosixPath) -> None:
+        """Add a frame of a snippet; names must come in order."""
+        if name.parent != self.snippet:
+            self.snippet, self.size = name.parent, None
+            self.video_id = self.writer.add_video(str(name.parent))
+        image_path, xml_path = self._paths(name)
         objects: list[XmlObject] = []
         if xml_path.is_file():
-            size, objects = read_xml(xml_path)
-        elif size is None:
-            size = _image_size(image_path)
+            self.size, objects = read_xml(xml_path)
+        elif self.size is None:
+            self.size = _image_size(image_path)
         is_labelled = xml_path.is_file() and (
-            self.labelled is None or str(name) in self.labelled
+            self.wanted is None or str(name) in self.wanted
         )
         image_id = self.writer.add_image(
-            f'{name}{image_suffix}',
-            size,
-            video_id=video_id,
+            f'{name}{IMAGE_SUFFIX}',
+            self.size,
+            video_id=self.video_id,
             frame_id=int(name.name),
             is_labelled=is_labelled,
         )
         for item in objects if is_labelled else ():
             self._add_object(image_id, item, xml_path)
-        return size
+
+    def add_still(self, name: PurePosixPath) -> None:
+        """Add an image without a video, unless it holds none of the 30 classes."""
+        _, xml_path = self._paths(name)
+        if not xml_path.is_file():
+            return
+        size, objects = read_xml(xml_path)
+        known = [item for item in objects if item.wnid in WNID_TO_CLASS]
+        self.other_objects += len(objects) - len(known)
+        if not known:
+            return
+        image_id = self.writer.add_image(f'{name}{IMAGE_SUFFIX}', size)
+        for item in known:
+            self._add_object(image_id, item, xml_path)
+
+    def _paths(self, name: PurePosixPath) -> tuple[Path, Path]:
+        image_path = self.image_root / f'{name}{IMAGE_SUFFIX}'
+        xml_path = self.xml_root / f'{name}.xml'
+        if self.check_images and not image_path.is_file():
+            raise FileNotFoundError(
+                f'{xml_path} annotates a missing image {image_path}'
+            )
+        return image_path, xml_path
 
     def _add_object(self, image_id: int, item: XmlObject, xml_path: Path) -> None:
         if item.wnid not in WNID_TO_CLASS:
