@@ -1,6 +1,6 @@
 """Turn public video annotations into CocoVID json files."""
 
-from .cocovid import CocoVIDWriter, write_json
+from .cocovid import CocoVIDWriter
 from .mot import convert_mot
 from .synthetic import write_synthetic_set
 from .vid_xml import VID_CLASSES, VID_WNIDS, convert_vid
@@ -11,6 +11,5 @@ __all__ = [
     'VID_WNIDS',
     'convert_mot',
     'convert_vid',
-    'write_json',
     'write_synthetic_set',
 ]

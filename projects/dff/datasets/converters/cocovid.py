@@ -6,7 +6,6 @@ be unlabelled (False) or annotated and empty (True).
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,49 +13,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...analysis.atomic import write_atomically
+
 JPEG_QUALITY = 95
 MIN_BOX_SIDE = 1.0  # stock data sets of MMDetection drop anything smaller
 
 
-def write_json(content: dict, path: str | Path) -> Path:
-    """Write to a temporary name beside `path`, then rename.
-
-    Args:
-        content: What to write.
-        path: Final name; its folder is made.
-
-    Returns:
-        The final name. A killed run leaves no half-written file there.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-    try:
-        with open(temporary, 'w', encoding='utf-8') as file:
-            json.dump(content, file)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
 def write_image(image: np.ndarray, path: str | Path) -> None:
-    """Encode by the suffix of `path`, write to a temporary name, rename.
+    """Write an image atomically, in the format that the suffix of `path` says.
 
     Args:
         image: (H, W, 3) BGR or (H, W), uint8.
         path: Final name; its folder is made.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    is_jpeg = path.suffix.lower() in ('.jpg', '.jpeg')
+    is_jpeg = Path(path).suffix.lower() in ('.jpg', '.jpeg')
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
-    ok, data = cv2.imencode(path.suffix, image, options)
-    if not ok:
-        raise ValueError(f'cannot encode {path}')
-    temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-    temporary.write_bytes(data.tobytes())
-    os.replace(temporary, path)
+    with write_atomically(path) as temporary:
+        if not cv2.imwrite(str(temporary), image, options):
+            raise OSError(f'cannot write {path}')
 
 
 class CocoVIDWriter:
@@ -165,7 +139,7 @@ class CocoVIDWriter:
         return True
 
     def write(self, path: str | Path) -> Path:
-        """Write the set to `path` and return it."""
+        """Write the set to `path`, atomically, and return it."""
         categories = [dict(id=i + 1, name=n) for i, n in enumerate(self.classes)]
         content = dict(
             videos=self.videos,
@@ -173,7 +147,9 @@ class CocoVIDWriter:
             annotations=self.annotations,
             categories=categories,
         )
-        return write_json(content, path)
+        with write_atomically(path) as temporary, open(temporary, 'w') as file:
+            json.dump(content, file)
+        return Path(path)
 
     def report(self) -> str:
         """Say in a few lines what was collected, clipped and dropped."""
