@@ -20,13 +20,19 @@ trap 'rm -rf "$work"' EXIT
 
 jobs=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)}
 export MAX_JOBS=$jobs MMCV_WITH_OPS=1
-if ! command -v "${CUDA_HOME:-/nonexistent}/bin/nvcc" >/dev/null \
-    && ! command -v nvcc >/dev/null; then
-  # mmcv wants nvcc as soon as it sees a GPU.
-  export CUDA_VISIBLE_DEVICES=
-fi
-
 say() { printf 'mmcv: %s\n' "$*"; }
+
+# mmcv compiles CUDA operators where torch sees a GPU, and then wants nvcc.
+wants_cuda() {
+  [ "${FORCE_CUDA:-0}" = 1 ] \
+    || "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'
+}
+
+build_without_cuda() {
+  say 'building without CUDA operators'
+  export CUDA_VISIBLE_DEVICES='' FORCE_CUDA=0
+  build_with_header
+}
 
 # The flags must be those of the build to the letter, or g++ ignores the header.
 flags='-g0 -O2 -DNDEBUG'
@@ -63,9 +69,15 @@ build_with_header() {
   CFLAGS="$flags -include $work/pch.h -Winvalid-pch" build_wheel
 }
 
-if ! build_with_header; then
+if wants_cuda && ! command -v nvcc >/dev/null \
+    && [ ! -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]; then
+  say 'a GPU, but no nvcc'
+  build_without_cuda || { say "the build failed; log: $log"; exit 1; }
+elif ! build_with_header; then
   say "the quick build failed (see $log); plain build, about 20 minutes"
-  build_wheel || { say "the build failed; log: $log"; exit 1; }
+  # mmcv's CUDA sources are older than some CUDA tool kits.
+  build_wheel || { wants_cuda && build_without_cuda; } \
+    || { say "the build failed; log: $log"; exit 1; }
 fi
 mv -f "$work"/wheel/mmcv-*.whl "$out/"
 say "wheel kept in $out"

@@ -119,8 +119,8 @@ PY
   if ! mmcv_works && ! { install_mmcv_wheel "$cache" "$version" && mmcv_works; }; then
     say "no wheel of mmcv $version fits; building one (kept in $cache)"
     bash tools/build_mmcv.sh "$python" "$cache" "$version"
-    install_mmcv_wheel "$cache" "$version"
-    mmcv_works || fail 'the mmcv that was built does not work'
+    { install_mmcv_wheel "$cache" "$version" && mmcv_works; } \
+      || fail "the mmcv that was built does not work; log: $venv/install.log"
   fi
   echo "$want" > "$stamp"
 }
@@ -131,7 +131,7 @@ install_mmcv_wheel() {
   wheel=$(find "$1" -name "mmcv-$2-*.whl" 2>/dev/null | head -n 1)
   say "looking for a wheel of mmcv $2"
   "$python" -m pip install --no-deps --force-reinstall --only-binary :all: \
-    "${wheel:-mmcv==$2}"
+    "${wheel:-mmcv==$2}" > "$venv/install.log" 2>&1
 }
 
 install_dff() {
@@ -142,7 +142,7 @@ install_dff() {
     | cat - <(echo "$root ${FORCE_CUDA:-} ${TORCH_CUDA_ARCH_LIST:-} ${CUDA_HOME:-}") \
     | sha256sum | cut -d' ' -f1)
   if [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] \
-      && "$python" -c 'import dff.ops' 2>/dev/null; then
+      && compgen -G 'projects/dff/ops/_C*.so' >/dev/null; then
     return
   fi
   say 'building the operators and installing dff (editable)'
