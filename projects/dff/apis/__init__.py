@@ -1,0 +1,6 @@
+"""Use of trained models: frames in, data samples out."""
+
+from .frames import Frame, open_frames
+from .inferencer import VideoInferencer
+
+__all__ = ['Frame', 'VideoInferencer', 'open_frames']

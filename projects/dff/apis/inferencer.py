@@ -1,0 +1,246 @@
+"""Run a video or image model over the frames of any source."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.hub import get_config
+from mmengine.logging import print_log
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.runner import CheckpointLoader
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from .frames import Frame, open_frames
+
+FILE_LOADERS = ('LoadImageFromFile', 'LoadImageFromWebcam')
+
+
+class VideoInferencer:
+    """Give the predictions of a model, frame by frame.
+
+    Frames are read, run and handed out one at a time, so a video of any length needs
+    the memory of one frame. Every call is a new video and starts with a key frame.
+    Stock image models run too: each frame is then its own key frame.
+
+    >>> inferencer = VideoInferencer('dff::vid/dff_rfcn_r101_vid.py', 'dff.pth')
+    >>> for sample in inferencer('street.mp4'):
+    ...     print(sample.frame_id, sample.is_key_frame, sample.pred_instances)
+
+    Args:
+        config: path, `package::path` or Config of the model and its test pipeline.
+        checkpoint: weights, of this model or of the image model it wraps; None keeps
+            random ones.
+        device: where the model runs, such as 'cpu' or 'cuda:0'.
+        interval: key frame duration l, in place of the config's.
+        cfg_options: changes to the config, dotted keys as on the command line.
+    """
+
+    def __init__(
+        self,
+        config: str | Path | Config,
+        checkpoint: str | Path | None = None,
+        *,
+        device: str = 'cpu',
+        interval: int | None = None,
+        cfg_options: dict | None = None,
+    ) -> None:
+        self.cfg = _read_config(config)
+        if cfg_options:
+            self.cfg.merge_from_dict(cfg_options)
+        if interval is not None:
+            _set_interval(self.cfg, interval)
+        init_default_scope(self.cfg.get('default_scope', 'mmdet'))
+        dataset = self.cfg.test_dataloader.dataset
+        self.pipeline = Compose(_frame_pipeline(dataset))
+        self.model: nn.Module = revert_sync_batchnorm(MODELS.build(self.cfg.model))
+        meta = {} if checkpoint is None else _load(self.model, str(checkpoint))
+        if checkpoint is None:
+            print_log(
+                'no checkpoint: the weights are random', 'current', logging.WARNING
+            )
+        self.dataset_meta = meta or _config_metainfo(dataset)
+        self.model.to(device).eval()
+        self._videos = 0
+
+    def __call__(self, source: Any) -> Iterator[BaseDataElement]:
+        """Predict every frame of `source` (see `open_frames`).
+
+        Returns:
+            An iterator of data samples with predictions and the metainfo `video_id`,
+            `video_name`, `frame_id`, `is_key_frame`, `offset` (i - k) and
+            `inference_seconds` (test pipeline and model, without reading the frame).
+
+        Raises:
+            FileNotFoundError, ValueError, TypeError: see `open_frames`.
+        """
+        return (sample for _, sample in self.with_images(source))
+
+    def with_images(self, source: Any) -> Iterator[tuple[np.ndarray, BaseDataElement]]:
+        """Like a call, but give (frame, data sample), the frame BGR uint8 (H, W, 3)."""
+        frames = open_frames(source)
+        video_id, self._videos = self._videos, self._videos + 1
+        video = dict(video_id=video_id, video_name=Path(frames.name).stem)
+        return self._run(frames, video)
+
+    @property
+    def flow(self) -> Tensor | None:
+        """Flow (1, 2, h, w) of the last frame, in pixels of its own map; None at keys.
+
+        One cell is `flow_stride` pixels of the image that the model got.
+        """
+        stream = getattr(self.model, 'stream', None)
+        return None if stream is None else stream.flow
+
+    @property
+    def flow_stride(self) -> int | None:
+        """Stride of `flow`; None for a model without a flow network."""
+        propagation = getattr(self.model, 'propagation', None)
+        return None if propagation is None else propagation.flow_estimator.flow_stride
+
+    def _run(
+        self, frames: Sequence[Frame], video: dict
+    ) -> Iterator[tuple[np.ndarray, BaseDataElement]]:
+        for frame_id, frame in enumerate(frames):
+            yield frame.image, self._predict(frame, dict(video, frame_id=frame_id))
+
+    @torch.no_grad()
+    def _predict(self, frame: Frame, place: dict) -> BaseDataElement:
+        start = self._now()
+        # a copy: transforms may write into what the caller keeps
+        inputs = dict(img=frame.image.copy(), img_id=place['frame_id'], **place)
+        data = self.pipeline(dict(inputs, is_labelled=False))
+        if data is None:
+            raise ValueError(
+                f'the test pipeline dropped frame {place["frame_id"]} of '
+                f'{place["video_name"]}'
+            )
+        place = dict(place, is_labelled=False, img_path=frame.path)
+        data['data_samples'].set_metainfo(place)
+        sample = self.model.test_step(pseudo_collate([data]))[0]
+        if 'is_key_frame' not in sample.metainfo:
+            sample.set_metainfo(dict(is_key_frame=True, offset=0))
+        sample.set_metainfo(dict(inference_seconds=self._now() - start))
+        return sample
+
+    def _now(self) -> float:
+        """Return seconds, after the device has finished what it was given."""
+        if next(self.model.parameters()).is_cuda:
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+
+def _warn(message: str) -> None:
+    print_log(message, 'current', logging.WARNING)
+
+
+def _read_config(config: str | Path | Config) -> Config:
+    if isinstance(config, Config):
+        return deepcopy(config)
+    if not isinstance(config, (str, Path)):
+        raise TypeError(
+            f'config must be a path or a Config, got {type(config).__name__}'
+        )
+    if '::' in str(config):
+        return get_config(str(config))
+    if not Path(config).is_file():
+        raise FileNotFoundError(f'config {config} does not exist')
+    return Config.fromfile(config)
+
+
+def _set_interval(cfg: Config, interval: int) -> None:
+    if isinstance(interval, bool) or not isinstance(interval, int):
+        raise TypeError(f'interval must be an integer, got {interval!r}')
+    if interval < 1:
+        raise ValueError(f'interval must be at least 1, got {interval}')
+    if 'propagation' not in cfg.model:
+        raise ValueError(
+            f'interval={interval} needs a model with key frames, such as '
+            f'DFFVideoDetector; got {cfg.model.type}'
+        )
+    scheduler = dict(type='FixedKeyFrameScheduler', interval=interval)
+    cfg.model.key_frame_scheduler = ConfigDict(scheduler)
+
+
+def _find(dataset: dict, key: str) -> Any:
+    """Return `key` of the outermost data set, of those wrapped, that sets it."""
+    inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets')
+    return dataset.get(key) or next(
+        (found for found in (_find(d, key) for d in inner or ()) if found), None
+    )
+
+
+def _frame_pipeline(dataset: dict) -> list[dict]:
+    """Make a test pipeline read arrays, and leave out what reads annotations."""
+    pipeline, is_replaced = [], False
+    for transform in _find(dataset, 'pipeline') or ():
+        kind = transform['type']
+        *scope, name = (kind if isinstance(kind, str) else kind.__name__).split('.')
+        if name in FILE_LOADERS:
+            name = '.'.join([*scope, 'LoadImageFromNDArray'])
+            to_float32 = transform.get('to_float32', False)
+            pipeline.append(dict(type=name, to_float32=to_float32))
+            is_replaced = True
+        elif not (name.startswith('Load') and name.endswith('Annotations')):
+            pipeline.append(deepcopy(transform))
+    if not is_replaced:
+        names = ' or '.join(FILE_LOADERS)
+        raise ValueError(
+            f'the pipeline of test_dataloader must hold {names}, so that frames can '
+            f'be put in its place; got {[str(t["type"]) for t in pipeline]}'
+        )
+    return pipeline
+
+
+def _config_metainfo(dataset: dict) -> dict:
+    """Give classes and palette of the config's test data set, or of its class."""
+    metainfo = _find(dataset, 'metainfo')
+    if metainfo is None:
+        kind = _innermost(dataset)['type']
+        with DATASETS.switch_scope_and_registry(None) as registry:
+            cls = registry.get(kind) if isinstance(kind, str) else kind
+        metainfo = getattr(cls, 'METAINFO', {})
+    return dict(metainfo)
+
+
+def _innermost(dataset: dict) -> dict:
+    while 'dataset' in dataset or 'datasets' in dataset:
+        dataset = dataset.get('dataset') or dataset['datasets'][0]
+    return dataset
+
+
+def _load(model: nn.Module, path: str) -> dict:
+    """Load weights; return the checkpoint's `dataset_meta`, lower-case keys.
+
+    Raises:
+        ValueError: no parameter of the model is in the checkpoint.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    state = checkpoint.get('state_dict', checkpoint)
+    state = {name.removeprefix('module.'): value for name, value in state.items()}
+    try:
+        missing = model.load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:
+        raise ValueError(f'{path} is of another model: {error}') from error
+    names = [name for name, _ in model.named_parameters()]
+    lacks = sorted(set(missing) & set(names))
+    if len(lacks) == len(names):
+        raise ValueError(
+            f'{path} is of another model: it has {sorted(state)[:3]} …, the model '
+            f'wants {names[:3]} …'
+        )
+    if lacks:
+        _warn(
+            f'{path} lacks {len(lacks)} of {len(names)} parameters, which stay '
+            f'random: {lacks[:5]} …'
+        )
+    meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
+    return {name.lower(): value for name, value in meta.items()}

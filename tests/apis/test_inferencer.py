@@ -1,0 +1,277 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.apis import inference_detector
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from torch import nn
+
+import dff  # noqa: F401
+from dff.apis import VideoInferencer
+
+CLASSES = ('cat', 'dog')
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(96, 64), keep_ratio=True),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_shape', 'ori_shape', 'scale_factor')),
+]
+DETECTOR = dict(
+    type='RetinaNet',
+    data_preprocessor=dict(
+        type='DetDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_size_divisor=32,
+    ),
+    backbone=dict(
+        type='MobileNetV2',
+        widen_factor=0.25,
+        out_indices=(4,),
+        act_cfg=dict(type='ReLU'),
+    ),
+    neck=dict(type='FPN', in_channels=[24], out_channels=16, num_outs=1),
+    bbox_head=dict(
+        type='RetinaHead',
+        num_classes=2,
+        in_channels=16,
+        stacked_convs=1,
+        feat_channels=16,
+        anchor_generator=dict(
+            type='AnchorGenerator', scales=[2, 4], ratios=[1.0], strides=[16]
+        ),
+        bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
+    ),
+    test_cfg=dict(
+        nms_pre=100,
+        min_bbox_size=0,
+        score_thr=0.0,
+        nms=dict(type='nms', iou_threshold=0.5),
+        max_per_img=20,
+    ),
+)
+
+
+def make_config(model):
+    dataset = dict(
+        type='VideoPairDataset',
+        dataset=dict(type='CocoDataset', metainfo=dict(classes=CLASSES), pipeline=[]),
+        pipeline=PIPELINE,
+        test_mode=True,
+    )
+    return Config(
+        dict(
+            default_scope='mmdet',
+            model=model,
+            test_dataloader=dict(batch_size=1, dataset=dataset),
+        )
+    )
+
+
+@pytest.fixture
+def frame_cfg():
+    return make_config(DETECTOR)
+
+
+@pytest.fixture
+def dff_cfg():
+    flow = dict(type='FlowNetS', width=0.0625, strides=[16], scale_channels=16)
+    return make_config(
+        dict(
+            type='DFFVideoDetector',
+            detector=DETECTOR,
+            propagation=dict(type='FeaturePropagation', flow_estimator=flow),
+            key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=3),
+        )
+    )
+
+
+@pytest.fixture
+def checkpoint(frame_cfg, tmp_path):
+    """Weights of the image model that tell images apart."""
+    torch.manual_seed(0)
+    model = VideoInferencer(frame_cfg).model
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the statistics of the batch below
+    model.train()
+    with torch.no_grad():
+        model.extract_feat(torch.randn(4, 3, 64, 96))
+    path = tmp_path / 'frame.pth'
+    meta = dict(dataset_meta=dict(CLASSES=('one', 'two'), palette=[(1, 2, 3)] * 2))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return path
+
+
+def video(count, *, size=(72, 100), seed=0):
+    rng = np.random.default_rng(seed)
+    canvas = cv2.GaussianBlur(rng.integers(0, 255, (200, 300, 3), np.uint8), (0, 0), 2)
+    return [canvas[i : i + size[0], 2 * i : 2 * i + size[1]] for i in range(count)]
+
+
+def same(a, b):
+    a, b = a.pred_instances, b.pred_instances
+    return all(torch.equal(a[name], b[name]) for name in ('bboxes', 'scores', 'labels'))
+
+
+def test_stock_model_gives_what_mmdet_gives(frame_cfg, checkpoint):
+    inferencer = VideoInferencer(frame_cfg, checkpoint)
+    frames = video(3)
+    samples = list(inferencer(frames))
+    inferencer.model.cfg = frame_cfg  # mmdet reads it
+    stock = Compose([dict(type='mmdet.LoadImageFromNDArray'), PIPELINE[1], PIPELINE[3]])
+    for i, (frame, sample) in enumerate(zip(frames, samples, strict=True)):
+        assert same(sample, inference_detector(inferencer.model, frame, stock))
+        assert len(sample.pred_instances) == 20
+        assert (sample.frame_id, sample.video_id) == (i, 0)
+        assert sample.is_key_frame and sample.offset == 0
+        assert sample.inference_seconds > 0
+    assert not same(*samples[:2])
+    assert inferencer.flow is None and inferencer.flow_stride is None
+
+
+def test_key_frames_follow_the_interval_and_start_anew_with_every_source(
+    dff_cfg, checkpoint
+):
+    inferencer = VideoInferencer(dff_cfg, checkpoint)
+    for video_id in range(2):
+        samples, flows = [], []
+        for sample in inferencer(video(5)):
+            samples.append(sample)
+            flows.append(inferencer.flow)
+        assert [s.is_key_frame for s in samples] == [True, False, False, True, False]
+        assert [s.offset for s in samples] == [0, 1, 2, 0, 1]
+        assert [f is None for f in flows] == [s.is_key_frame for s in samples]
+        assert {s.video_id for s in samples} == {video_id}
+    assert inferencer.flow_stride == 16
+    assert flows[1].shape == (1, 2, 4, 6)  # 72 x 100 -> 64 x 89, padded to 64 x 96
+
+
+def test_interval_one_is_the_image_model_bit_for_bit(frame_cfg, dff_cfg, checkpoint):
+    frames = video(4)
+    image_model = VideoInferencer(frame_cfg, checkpoint)(frames)
+    every = VideoInferencer(dff_cfg, checkpoint, interval=1)(frames)
+    third = VideoInferencer(dff_cfg, checkpoint)(frames)
+    for i, (a, b, c) in enumerate(zip(image_model, every, third, strict=True)):
+        assert same(a, b) and b.is_key_frame
+        assert same(a, c) == (i in (0, 3))
+
+
+def test_frames_are_run_when_they_are_asked_for(dff_cfg):
+    taken = []
+
+    def camera():
+        for i, image in enumerate(video(10)):
+            taken.append(i)
+            yield image
+
+    results = VideoInferencer(dff_cfg)(camera())
+    assert taken == []
+    next(results)
+    next(results)
+    assert taken == [0, 1]
+
+
+def test_two_videos_at_once_do_not_mix(dff_cfg, checkpoint):
+    inferencer = VideoInferencer(dff_cfg, checkpoint)
+    alone = [list(inferencer(video(2, seed=seed))) for seed in range(2)]
+    mixed = zip(*(inferencer(video(2, seed=seed)) for seed in range(2)), strict=True)
+    for frame_id, samples in enumerate(mixed):
+        for mine, sample in zip(alone, samples, strict=True):
+            assert sample.is_key_frame  # a change of the video is a key frame
+            assert frame_id or same(sample, mine[0])
+
+
+def test_a_change_of_size_is_a_key_frame(dff_cfg):
+    frames = video(2) + video(2, size=(100, 72))
+    samples = list(VideoInferencer(dff_cfg)(frames))
+    assert [s.is_key_frame for s in samples] == [True, False, True, False]
+    assert samples[2].ori_shape == (100, 72)
+
+
+def test_files_are_named_in_the_samples_and_given_with_the_images(frame_cfg, tmp_path):
+    frames = video(2)
+    for i, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / f'{i}.png'), frame)
+    results = VideoInferencer(frame_cfg).with_images(tmp_path)
+    for i, (image, sample) in enumerate(results):
+        assert (image == frames[i]).all()
+        assert sample.img_path == str(tmp_path / f'{i}.png')
+        assert sample.video_name == tmp_path.name
+
+
+def test_config_as_a_path_with_options(dff_cfg, tmp_path):
+    dff_cfg.custom_imports = dict(imports=['dff'])
+    dff_cfg.dump(tmp_path / 'cfg.py')
+    options = {'model.key_frame_scheduler.interval': 2}
+    inferencer = VideoInferencer(tmp_path / 'cfg.py', cfg_options=options)
+    assert [s.offset for s in inferencer(video(4))] == [0, 1, 0, 1]
+    with pytest.raises(FileNotFoundError, match=r'config .*no\.py does not exist'):
+        VideoInferencer(tmp_path / 'no.py')
+    with pytest.raises(TypeError, match='config must be a path or a Config, got int'):
+        VideoInferencer(3)
+
+
+def test_classes_come_from_the_checkpoint_or_the_config(frame_cfg, checkpoint):
+    meta = VideoInferencer(frame_cfg, checkpoint).dataset_meta
+    assert tuple(meta['classes']) == ('one', 'two')
+    assert tuple(VideoInferencer(frame_cfg).dataset_meta['classes']) == CLASSES
+    del frame_cfg.test_dataloader.dataset.dataset.metainfo
+    assert len(VideoInferencer(frame_cfg).dataset_meta['classes']) == 80  # COCO
+
+
+def test_caller_keeps_config_and_frames(dff_cfg):
+    before = dff_cfg.pretty_text
+    frames = video(1)
+    copy = frames[0].copy()
+    list(VideoInferencer(dff_cfg, interval=7)(frames))
+    assert dff_cfg.pretty_text == before and (frames[0] == copy).all()
+
+
+@pytest.mark.parametrize(
+    ('interval', 'error', 'match'),
+    [
+        (0, ValueError, 'interval must be at least 1, got 0'),
+        (-3, ValueError, 'interval must be at least 1, got -3'),
+        (2.5, TypeError, 'interval must be an integer, got 2.5'),
+    ],
+)
+def test_bad_interval(dff_cfg, interval, error, match):
+    with pytest.raises(error, match=match):
+        VideoInferencer(dff_cfg, interval=interval)
+
+
+def test_interval_of_an_image_model(frame_cfg):
+    with pytest.raises(ValueError, match='needs a model with key frames.*RetinaNet'):
+        VideoInferencer(frame_cfg, interval=5)
+
+
+def test_checkpoint_of_another_model(frame_cfg, tmp_path):
+    other = tmp_path / 'other.pth'
+    torch.save(dict(state_dict=nn.Linear(2, 3).state_dict()), other)
+    with pytest.raises(ValueError, match=r"other\.pth is of another model.*'bias'"):
+        VideoInferencer(frame_cfg, other)
+    frame_cfg.model.bbox_head.num_classes = 5
+    path = tmp_path / 'five.pth'
+    torch.save(dict(state_dict=VideoInferencer(frame_cfg).model.state_dict()), path)
+    frame_cfg.model.bbox_head.num_classes = 2
+    with pytest.raises(ValueError, match='(?s)of another model.*retina_cls'):
+        VideoInferencer(frame_cfg, path)
+
+
+def test_pipeline_without_a_loader(frame_cfg):
+    frame_cfg.test_dataloader.dataset.pipeline = PIPELINE[1:]
+    with pytest.raises(ValueError, match='must hold LoadImageFromFile or'):
+        VideoInferencer(frame_cfg)
+
+
+def test_bad_source_is_told_before_the_first_frame(frame_cfg, tmp_path):
+    inferencer = VideoInferencer(frame_cfg)
+    with pytest.raises(FileNotFoundError, match=r'no\.mp4 does not exist'):
+        inferencer(tmp_path / 'no.mp4')
+    with pytest.raises(ValueError, match='iterable of frames is empty'):
+        next(inferencer([]))

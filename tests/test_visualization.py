@@ -1,0 +1,194 @@
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+
+from dff.visualization import (
+    VideoVisualizer,
+    VideoWriter,
+    draw_caption,
+    flow_at_image_size,
+    flow_to_color,
+    overlay_flow,
+    side_by_side,
+)
+
+
+def hue_of(dx, dy):
+    """BGR colour of one direction, as a set of the channels that are strong."""
+    color = flow_to_color(np.float32([[[dx, dy]]]), max_norm=float(np.hypot(dx, dy)))
+    return color[0, 0]
+
+
+def test_middlebury_directions():
+    blue, green, red = hue_of(1, 0)  # right is red in the Middlebury key
+    assert red > 200 and green < 60 and blue < 60
+    blue, green, red = hue_of(-1, 0)  # left is cyan to blue
+    assert blue > 200 and red < 60
+    blue, green, red = hue_of(0, 1)  # down (image y) is yellow
+    assert red > 200 and green > 150 and blue < 60
+    blue, green, red = hue_of(0, -1)  # up is violet
+    assert blue > 200 and green < 60
+
+
+def test_colour_says_length_and_what_is_unknown():
+    flow = np.zeros((1, 5, 2), np.float32)
+    flow[0, :, 0] = [0, 1, 2, 4, np.nan]
+    color = flow_to_color(flow, max_norm=2).astype(int)
+    assert (color[0, 0] == 255).all()  # still: white
+    whiteness = color[0, :3].min(axis=1)
+    assert whiteness[0] > whiteness[1] > whiteness[2]
+    assert color[0, 3].max() < color[0, 2].max()  # beyond the range: darker
+    assert (color[0, 4] == 0).all()
+    assert (flow_to_color(np.zeros((3, 4, 2))) == 255).all()
+    with pytest.raises(ValueError, match=r'\(h, w, 2\), got \(2, 3, 4\)'):
+        flow_to_color(np.zeros((2, 3, 4)))
+
+
+def test_colours_are_those_of_mmcv_at_its_own_range():
+    from mmcv.visualization import flow2rgb
+
+    flow = np.random.default_rng(0).normal(size=(20, 30, 2)).astype(np.float32)
+    ours = flow_to_color(flow)[..., ::-1].astype(float)
+    np.testing.assert_allclose(ours, flow2rgb(flow.copy()) * 255, atol=1)
+
+
+def test_flow_gets_the_pixels_of_the_frame():
+    """A padded 64x96 input of a 50x80 image made from a 100x240 frame."""
+    flow = torch.full((1, 2, 8, 12), 99.0)
+    flow[:, 0, :7, :10], flow[:, 1, :7, :10] = 1.5, -2.0
+    field = flow_at_image_size(flow, 8, img_shape=(50, 80), ori_shape=(100, 240))
+    assert field.shape == (100, 240, 2)
+    np.testing.assert_allclose(field[..., 0], 1.5 * 8 * 240 / 80, rtol=1e-5)
+    np.testing.assert_allclose(field[..., 1], -2 * 8 * 100 / 50, rtol=1e-5)
+
+
+def test_overlay_leaves_still_parts_alone():
+    image = np.random.default_rng(1).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    flow = np.zeros((60, 80, 2), np.float32)
+    flow[:, 40:, 0] = 3
+    drawn = overlay_flow(image, flow)
+    assert (drawn[:, :40] == image[:, :40]).all()
+    assert (drawn[:, 40:] != image[:, 40:]).mean() > 0.8
+    with pytest.raises(ValueError, match=r'\(60, 80\), got \(30, 40\)'):
+        overlay_flow(image, flow[::2, ::2])
+
+
+def test_only_key_frames_get_a_frame():
+    image = np.full((120, 200, 3), 90, np.uint8)
+    plain, key = (draw_caption(image, 'frame 3', is_key=k) for k in (False, True))
+    assert (image == 90).all()
+    assert (plain[-1] == 90).all() and (plain[:, -1] == 90).all()
+    assert (key[-1] == (0, 200, 255)).all() and (key[:, -1] == (0, 200, 255)).all()
+    assert (plain[:20, :60] != 90).any()
+
+
+def test_side_by_side_keeps_order():
+    left, right = np.full((40, 50, 3), 10, np.uint8), np.full((40, 50, 3), 20, np.uint8)
+    both = side_by_side(left, right, titles=('Frame', 'DFF'))
+    assert both.shape == (40, 100, 3)
+    assert (both[-5:, :50] == 10).all() and (both[-5:, 50:] == 20).all()
+    with pytest.raises(ValueError, match='one size'):
+        side_by_side(left, right[:30])
+
+
+def sample_with(boxes, scores, **meta):
+    sample = DetDataSample(metainfo=meta)
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor(boxes).float().reshape(-1, 4),
+        scores=torch.tensor(scores).float(),
+        labels=torch.zeros(len(scores), dtype=torch.long),
+    )
+    return sample
+
+
+def test_boxes_land_where_they_are_in_the_palettes_colour():
+    image = np.zeros((200, 300, 3), np.uint8)
+    meta = dict(classes=('person',), palette=[(255, 0, 0)])
+    sample = sample_with([[60, 80, 160, 180], [200, 80, 280, 180]], [0.9, 0.1])
+    drawn = VideoVisualizer(meta, score_thr=0.3).draw(image, sample)
+    red = (drawn[..., 2] > 150) & (drawn[..., :2].max(axis=2) < 60)  # BGR
+    ys, xs = np.nonzero(red)
+    assert abs(xs.min() - 60) <= 2 and abs(xs.max() - 160) <= 2
+    assert abs(ys.min() - 80) <= 2 and abs(ys.max() - 180) <= 2
+
+
+def test_no_boxes_and_too_short_a_palette():
+    image = np.full((100, 150, 3), 30, np.uint8)
+    meta = dict(classes=('a', 'b', 'c'), palette=[(1, 2, 3)])
+    visualizer = VideoVisualizer(meta)
+    sample = sample_with([], [], frame_id=4, is_key_frame=False, offset=2)
+    drawn = visualizer.draw(image, sample, seconds=0.012)
+    assert (drawn[60:] == 30).all() and (drawn[:20] != 30).any()
+    sample = sample_with([[10, 50, 60, 90]], [0.9])
+    sample.pred_instances.labels[:] = 2
+    assert (visualizer.draw(image, sample)[50:] != 30).any()
+
+
+@pytest.mark.parametrize('size', [(48, 64), (49, 63)])
+def test_video_holds_what_was_written(tmp_path, size):
+    path = tmp_path / 'deep' / 'out.mp4'
+    with VideoWriter(path, fps=10) as writer:
+        for i in range(5):
+            writer.write(np.full((*size, 3), 40 * i, np.uint8))
+        assert not path.exists()
+    assert [p.name for p in path.parent.iterdir()] == ['out.mp4']
+    capture = cv2.VideoCapture(str(path))
+    assert capture.get(cv2.CAP_PROP_FPS) == 10
+    for i in range(5):
+        is_read, image = capture.read()
+        assert is_read and image.shape == (48 + size[0] % 2 * 2, 64, 3)
+        assert abs(image.mean() - 40 * i) < 4
+    assert not capture.read()[0]
+
+
+def test_folder_of_frames(tmp_path):
+    path = tmp_path / 'frames'
+    with VideoWriter(path) as writer:
+        writer.write(np.full((20, 30, 3), 10, np.uint8))
+        writer.write(np.full((40, 30, 3), 90, np.uint8))
+    assert sorted(p.name for p in path.iterdir()) == ['000000.jpg', '000001.jpg']
+    assert abs(cv2.imread(str(path / '000001.jpg')).mean() - 90) < 2
+    with pytest.raises(FileExistsError, match='frames is not empty'):
+        VideoWriter(path)
+
+
+def test_an_error_leaves_the_old_video_and_no_rest(tmp_path):
+    path = tmp_path / 'out.mp4'
+    path.write_bytes(b'old')
+    with pytest.raises(ValueError, match=r'frame 1 has the size \(20, 32\)'):
+        with VideoWriter(path) as writer:
+            writer.write(np.zeros((16, 32, 3), np.uint8))
+            writer.write(np.zeros((20, 32, 3), np.uint8))
+    assert path.read_bytes() == b'old' and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(ValueError, match='no frame was written'):
+        with VideoWriter(path):
+            pass
+    with pytest.raises(ValueError, match=r'must end in \.mp4'):
+        VideoWriter(tmp_path / 'out.mkv')
+
+
+def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path):
+    script = (
+        'import sys, numpy as np\n'
+        'from dff.visualization import VideoWriter\n'
+        'video, folder = (VideoWriter(path) for path in sys.argv[1:])\n'
+        'with video, folder:\n'
+        '    while True:\n'
+        '        for writer in (video, folder):\n'
+        '            writer.write(np.zeros((48, 64, 3), np.uint8))\n'
+        '        print(writer.count, flush=True)\n'
+    )
+    names = [str(tmp_path / name) for name in ('out.mp4', 'frames')]
+    command = [sys.executable, '-c', script, *names]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        while int(run.stdout.readline()) < 20:
+            pass
+        run.kill()
+    left = [path.name for path in tmp_path.iterdir()]
+    assert len(left) == 2 and all('.partial-' in name for name in left)

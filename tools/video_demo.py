@@ -1,0 +1,98 @@
+"""Run a detector on a video and write the video with its boxes.
+
+Example:
+    python tools/video_demo.py street.mp4 CONFIG CHECKPOINT --out boxes.mp4
+"""
+
+import argparse
+from itertools import islice
+from statistics import median
+
+from mmengine.config import DictAction
+from mmengine.utils import ProgressBar
+
+import dff  # noqa: F401  (registers the models)
+from dff.apis import VideoInferencer, open_frames
+from dff.visualization import VideoVisualizer, VideoWriter, flow_at_image_size
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        'input',
+        help='video, image, folder of images, glob pattern in quotes, stream address '
+        'or camera index',
+    )
+    parser.add_argument('config', help='path or package::path')
+    parser.add_argument('checkpoint')
+    parser.add_argument('--out', required=True, help='OUT.mp4, or a folder for JPEGs')
+    parser.add_argument(
+        '--interval', type=int, help='key frame duration l; default: as configured'
+    )
+    parser.add_argument('--device', default='cpu', help='cpu (default), cuda:0, …')
+    parser.add_argument('--score-thr', type=float, default=0.3)
+    parser.add_argument(
+        '--show-flow', action='store_true', help='lay flow colours over the frames'
+    )
+    parser.add_argument('--max-frames', type=int, help='stop after so many frames')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    return parser.parse_args(args)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Run the model over all frames, write them, print the time a frame."""
+    source = int(args.input) if args.input.isdigit() else args.input
+    frames = open_frames(source)
+    writer = VideoWriter(args.out, fps=frames.fps)
+    inferencer = VideoInferencer(
+        args.config,
+        args.checkpoint,
+        device=args.device,
+        interval=args.interval,
+        cfg_options=args.cfg_options,
+    )
+    visualizer = VideoVisualizer(inferencer.dataset_meta, score_thr=args.score_thr)
+    times: dict[bool, list[float]] = {True: [], False: []}
+    totals = [n for n in (frames.count, args.max_frames) if n is not None]
+    progress = ProgressBar(min(totals, default=0))
+    with writer:
+        results = islice(inferencer.with_images(frames), args.max_frames)
+        try:
+            for image, sample in results:
+                times[sample.is_key_frame].append(sample.inference_seconds)
+                writer.write(draw(image, sample, inferencer, visualizer, args))
+                progress.update()
+        except KeyboardInterrupt:
+            if frames.count is not None:
+                raise
+            # a camera or stream has no other end
+    print_times(times)
+    print(f'{writer.count} frames written to {args.out}')
+
+
+def draw(image, sample, inferencer, visualizer, args):
+    """Draw one frame; flow is there on frames that are no key frames."""
+    flow = inferencer.flow if args.show_flow else None
+    if flow is not None:
+        flow = flow_at_image_size(
+            flow,
+            inferencer.flow_stride,
+            img_shape=sample.img_shape,
+            ori_shape=sample.ori_shape,
+        )
+    seconds = sample.inference_seconds
+    return visualizer.draw(image, sample, flow=flow, seconds=seconds)
+
+
+def print_times(times: dict[bool, list[float]]) -> None:
+    """Print the median time a frame, without reading, drawing and writing."""
+    print()
+    for is_key, name in ((True, 'key frames'), (False, 'other frames')):
+        if times[is_key]:
+            ms = median(times[is_key]) * 1e3
+            print(f'{name:12} {len(times[is_key]):5}, median {ms:7.1f} ms a frame')
+
+
+if __name__ == '__main__':
+    main(parse_args())
