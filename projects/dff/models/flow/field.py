@@ -73,8 +73,8 @@ def resize_field(field: Tensor, size: Sequence[int], *, ratio: float) -> Tensor:
     if lacks == (0, 0):
         return field
     if max(map(abs, lacks)) > max(1, int(ratio)):
-        return F.interpolate(field, (height, width), mode='bilinear',
-                             align_corners=False)  # fmt: skip
+        size = (height, width)
+        return F.interpolate(field, size, mode='bilinear', align_corners=False)
     field = field[..., :height, :width]
     grow = (0, max(lacks[1], 0), 0, max(lacks[0], 0))
     return F.pad(field, grow, mode='replicate') if any(grow) else field
