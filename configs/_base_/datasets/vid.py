@@ -21,7 +21,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=1,  # x 4 GPUs, paper Sec. 5
+    batch_size=1,  # x 8 GPUs, paper Sec. 5.1
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),

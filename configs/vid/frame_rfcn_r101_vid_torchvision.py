@@ -1,0 +1,16 @@
+# PyTorch-style ResNet with weights that torchvision gives away; its input is divided by
+# a deviation and its strides are on the 3x3 convolutions.
+_base_ = [
+    '../_base_/models/rfcn_r101.py',
+    '../_base_/datasets/vid_frame.py',
+    '../_base_/schedules/vid_60k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    backbone=dict(
+        style='pytorch',
+        init_cfg=dict(checkpoint='torchvision://resnet101'),
+    ),
+)
