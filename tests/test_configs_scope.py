@@ -1,4 +1,4 @@
-"""Every config, inherited as `dff::…` from elsewhere, is built in the right registry."""
+"""Every config, read as `dff::…` from elsewhere, is built in the right registry."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
-CLASSES = ('circle', 'square')
+CLASSES = ('circle', 'square', 'triangle')
 
 
 def run(args, *, cwd, path=None, timeout=400):
@@ -113,13 +113,13 @@ def make_videos(folder):
         annotations=[],
     )
     for video in content['videos']:
-        (folder / video['name']).mkdir(parents=True)
+        (folder / 'frames' / video['name']).mkdir(parents=True)
         for frame in range(3):
             image = np.full((96, 128, 3), 40, np.uint8)
             x = 16 + 8 * frame
             image[24:56, x : x + 32] = 220
             name = f'{video["name"]}/{frame:06d}.png'
-            cv2.imwrite(str(folder / name), image)
+            cv2.imwrite(str(folder / 'frames' / name), image)
             number = len(content['images']) + 1
             shape = dict(height=96, width=128, video_id=video['id'], frame_id=frame)
             content['images'].append(dict(id=number, file_name=name, **shape))
@@ -127,34 +127,27 @@ def make_videos(folder):
             content['annotations'].append(
                 dict(id=number, image_id=number, category_id=2, **box)
             )
-    (folder / 'videos.json').write_text(json.dumps(content))
+    (folder / 'annotations').mkdir()
+    for part in ('train', 'test'):
+        (folder / f'annotations/{part}.json').write_text(json.dumps(content))
 
 
 TINY_CONFIG = """
-_base_ = 'dff::{base}'
+_base_ = 'dff::mini/dff_rfcn_mobilenetv2_synthetic.py'
 
-data = dict(data_root={root!r}, ann_file='videos.json', data_prefix=dict(img=''))
-data['metainfo'] = dict(classes={classes!r})
-train_dataloader = dict(
-    batch_size=1, num_workers=0, persistent_workers=False, dataset=dict(dataset=data)
-)
-val_dataloader = dict(
-    num_workers=0, persistent_workers=False, dataset=dict(dataset=data)
-)
-test_dataloader = val_dataloader
+loader = dict(num_workers=0, persistent_workers=False)
+loader['dataset'] = dict(dataset=dict(data_root={root!r}))
+train_dataloader = val_dataloader = test_dataloader = loader
 train_cfg = dict(max_iters=2, val_interval=2)
-default_hooks = dict(checkpoint=dict(interval=2))
 model = dict(detector=dict(backbone=dict(init_cfg=None)))
 load_from = None
 """
 
 
 def test_mim_trains_and_tests_the_installed_package(installed, tmp_path):
-    base = 'mini/dff_mobilenetv2_synthetic.py'
     make_videos(tmp_path / 'videos')
-    (tmp_path / 'mine.py').write_text(
-        TINY_CONFIG.format(base=base, root=str(tmp_path / 'videos'), classes=CLASSES)
-    )
+    config = TINY_CONFIG.format(root=str(tmp_path / 'videos'))
+    (tmp_path / 'mine.py').write_text(config)
     mim = Path(sys.executable).with_name('mim')
     common = ['dff', 'mine.py', '--work-dir', 'out']
     out = run([mim, 'train', *common], cwd=tmp_path, path=installed)
