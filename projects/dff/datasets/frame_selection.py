@@ -70,10 +70,12 @@ def select_pairs(
             successors are left out, too.
 
     Returns:
-        The pairs, frame by frame, and how many labelled frames were left out.
+        The pairs, key by key, so that a model runs N_feat once a key frame, and how
+        many labelled frames were left out.
     """
     items, left_out = [], 0
     for video, (start, stop) in enumerate(index.spans):
+        pairs = []
         first = index.frame_ids[start]
         for cur in range(start, stop):
             if not index.is_labelled[cur]:
@@ -96,5 +98,6 @@ def select_pairs(
             if None in keys:
                 left_out += 1
                 continue
-            items.extend(Item(cur, key) for key in keys)
+            pairs.extend(Item(cur, key) for key in keys)
+        items.extend(sorted(pairs, key=lambda item: (item.key, item.cur)))
     return items, left_out
