@@ -1,11 +1,4 @@
 # A small R-FCN for CPUs: MobileNetV2 at stride 16, features of 256 channels.
-proposals = dict(
-    nms_pre=1000,
-    max_per_img=150,
-    min_bbox_size=0,
-    nms=dict(type='nms', iou_threshold=0.7, offset=1),
-)
-
 model = dict(
     type='RFCN',
     data_preprocessor=dict(
@@ -74,7 +67,6 @@ model = dict(
             allowed_border=-1,  # crops are small
             pos_weight=-1,
         ),
-        rpn_proposal=proposals,
         rcnn=dict(
             assigner=dict(
                 type='MaxIoUAssigner',
@@ -88,7 +80,13 @@ model = dict(
         ),
     ),
     test_cfg=dict(
-        rpn=proposals,
+        # also the proposals of training
+        rpn=dict(
+            nms_pre=1000,
+            max_per_img=150,
+            min_bbox_size=0,
+            nms=dict(type='nms', iou_threshold=0.7, offset=1),
+        ),
         rcnn=dict(
             score_thr=0.01,
             nms=dict(type='nms', iou_threshold=0.4, offset=1),

@@ -1,11 +1,4 @@
 # R-FCN on a Caffe-style ResNet-101 as the authors released it (paper Sec. 4).
-proposals = dict(
-    nms_pre=6000,
-    max_per_img=300,
-    min_bbox_size=0,
-    nms=dict(type='nms', iou_threshold=0.7, offset=1),  # boxes hold their last pixel
-)
-
 model = dict(
     type='RFCN',
     data_preprocessor=dict(
@@ -71,7 +64,6 @@ model = dict(
             allowed_border=0,
             pos_weight=-1,
         ),
-        rpn_proposal=proposals,
         rcnn=dict(
             assigner=dict(
                 type='MaxIoUAssigner',
@@ -85,7 +77,14 @@ model = dict(
         ),
     ),
     test_cfg=dict(
-        rpn=proposals,
+        # also the proposals of training
+        rpn=dict(
+            nms_pre=6000,
+            max_per_img=300,
+            min_bbox_size=0,
+            # boxes hold their last pixel
+            nms=dict(type='nms', iou_threshold=0.7, offset=1),
+        ),
         rcnn=dict(
             score_thr=1e-4,
             nms=dict(type='nms', iou_threshold=0.3, offset=1),

@@ -1,0 +1,15 @@
+# People in PETS09-S2L1, frame by frame.
+_base_ = [
+    '../_base_/models/rfcn_mobilenetv2.py',
+    '../_base_/datasets/mot_mini.py',
+    '../_base_/schedules/mini_2k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    # Standing people: sides of 16 x scale x sqrt(ratio), so 45 to 277 pixels tall.
+    rpn_head=dict(
+        anchor_generator=dict(scales=[2, 3, 4, 5, 6, 8, 10], ratios=[2.0, 3.0])
+    ),
+)
+train_dataloader = dict(dataset=dict(pairs=False))
