@@ -45,8 +45,8 @@ def test_a_frame_checkpoint_fills_the_wrapped_model(load):
     assert torch.equal(video.propagation.weight, before)
     count = len(frame.state_dict())
     assert video.reports == [
-        f"{count} of {count} keys of detector are filled from the image model's "
-        'checkpoint; 2 other keys keep their initial values'
+        f'{count} of {count} keys of detector are filled from the checkpoint; 2 keys '
+        'of the model keep their initial values, 0 of the checkpoint are not used'
     ]
 
 
@@ -86,7 +86,7 @@ def test_no_more_than_ten_keys_are_listed():
 def test_other_classes_may_start_a_training_but_not_a_test():
     frame, video = image_model(classes=5), Video()
     adapted, report = adapt_frame_state_dict(frame.state_dict(), video)
-    assert report.endswith('shape: detector.head.weight, detector.head.bias)')
+    assert report.endswith('shape: detector.head.weight, detector.head.bias')
     with pytest.raises(ValueError, match=r'Of another shape: detector\.head\.weight'):
         check_complete(adapted, video)
 
@@ -96,3 +96,22 @@ def test_a_batch_counter_may_be_missing():
     state = {k: v for k, v in state.items() if 'num_batches_tracked' not in k}
     assert adapt_frame_state_dict(state, Video())[1]
     check_complete(state, image_model())
+
+
+def test_a_flow_network_may_be_exchanged_for_one_without_weights():
+    trained, classical = Video(), Video()
+    classical.propagation = nn.Identity()
+    adapted, report = adapt_frame_state_dict(trained.state_dict(), classical)
+    assert report.endswith('2 of the checkpoint are not used')
+    check_complete(adapted, classical)
+    adapted, report = adapt_frame_state_dict(classical.state_dict(), trained)
+    assert '2 keys of the model keep their initial values' in report
+    with pytest.raises(ValueError, match=r'Missing: propagation\.weight'):
+        check_complete(adapted, trained)
+
+
+def test_half_a_flow_network_is_another_model():
+    state = Video().state_dict()
+    del state['propagation.bias']
+    with pytest.raises(ValueError, match=r'Missing: propagation\.bias'):
+        adapt_frame_state_dict(state, Video())

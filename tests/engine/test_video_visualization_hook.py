@@ -81,8 +81,9 @@ def test_segmentations_are_drawn_too(frames, tmp_path):
     assert image[118, 158].tolist() == [0, 0, 255]
 
 
-def test_an_unreadable_frame_is_named(frames):
-    frames[0].write_bytes(b'no image')
+@pytest.mark.parametrize('content', [b'', b'no image'])
+def test_an_unreadable_frame_is_named(frames, content):
+    frames[0].write_bytes(content)
     hook = VideoVisualizationHook('out', draw=True)
     with pytest.raises(ValueError, match=r'a/000000\.png is no readable image'):
         draw(hook, None, [detections(frames[0], is_key=True, offset=0)])

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 SHOWN_KEYS = 10
+PROPAGATION = 'propagation.'
 # batch norm's counter: absent from old checkpoints, and nothing reads it in test
 COUNTER = 'num_batches_tracked'
 
@@ -55,28 +56,37 @@ def adapt_frame_state_dict(
 
     Returns:
         The weights, and a sentence on how many keys were found, which is empty where
-        nothing was changed.
+        every weight has its counterpart.
 
     Raises:
         ValueError: If the weights are of another model: a key that the model does not
-            have, or a key of the wrapped model that is not there. Weights of another
-            shape are left to the caller, as another number of classes is a use.
+            have, or a key of its own that is not there. Weights of another shape are
+            left to the caller (another number of classes), and so is a flow network
+            that only one of both has at all.
     """
     is_frame = not any(key.startswith(prefix) for key in state_dict)
     adapted = {prefix + k: v for k, v in state_dict.items()} if is_frame else state_dict
+    own, unused = model.state_dict(), 0
+    brings_flow = any(key.startswith(PROPAGATION) for key in adapted)
+    if brings_flow and not any(key.startswith(PROPAGATION) for key in own):
+        # a trained F is replaced by one without weights, such as classical flow
+        kept = {k: v for k, v in adapted.items() if not k.startswith(PROPAGATION)}
+        adapted, unused = kept, len(adapted) - len(kept)
     found = match_keys(adapted, model)
-    lacking = [key for key in found.missing if key.startswith(prefix)]
-    if not is_frame:
-        lacking = found.missing
+    lacking = found.missing
+    if not brings_flow:
+        lacking = [key for key in lacking if key.startswith(prefix)]
     if not found.matched or lacking or found.unexpected:
         raise ValueError(_describe(found, lacking, state_dict, model))
-    if not is_frame:
+    if not (is_frame or found.missing or unused):
         return dict(state_dict), ''
-    total = sum(key.startswith(prefix) for key in model.state_dict())
+    total = sum(key.startswith(prefix) for key in own)
+    count = sum(key.startswith(prefix) for key in found.matched)
     return adapted, (
-        f'{len(found.matched)} of {total} keys of {prefix[:-1]} are filled from the '
-        f"image model's checkpoint; {len(found.missing)} other keys keep their "
-        f'initial values{_listing(" (of another shape: {})", found.resized)}'
+        f'{count} of {total} keys of {prefix[:-1]} are filled from the checkpoint; '
+        f'{len(found.missing)} keys of the model keep their initial values, '
+        f'{unused} of the checkpoint are not used'
+        f'{_listing("; of another shape: {}", found.resized)}'
     )
 
 

@@ -51,10 +51,11 @@ class VideoVisualizationHook(DetVisualizationHook):
         for sample in outputs:
             self._test_index += 1
             content = get(sample.img_path, backend_args=self.backend_args)
-            image = mmcv.imfrombytes(content, channel_order='rgb')
+            image = mmcv.imfrombytes(content) if content else None
             if image is None:
                 raise ValueError(f'frame {sample.img_path} is no readable image')
-            self._draw(mark_key_frame(image, sample.metainfo), sample)
+            image = mark_key_frame(image, sample.metainfo)
+            self._draw(np.ascontiguousarray(image[..., ::-1]), sample)
 
     def _draw(self, image: np.ndarray, sample: BaseDataElement) -> None:
         target = self.out_dir and Path(self.out_dir, frame_name(sample.metainfo))
@@ -97,12 +98,11 @@ def mark_key_frame(image: np.ndarray, metainfo: dict) -> np.ndarray:
     """Say on a frame whether it is a key frame, or how far its key frame is.
 
     Args:
-        image: RGB, (H, W, 3), uint8; left as it is.
+        image: BGR, (H, W, 3), uint8; left as it is.
         metainfo: With ``is_key_frame`` and ``offset``; without, nothing is drawn.
     """
     is_key = metainfo.get('is_key_frame')
     if is_key is None:
         return image
     text = 'KEY' if is_key else f'key + {metainfo.get("offset", "?")}'
-    marked = draw_caption(image[..., ::-1], text, is_key=is_key)  # (H, W, 3) BGR
-    return np.ascontiguousarray(marked[..., ::-1])
+    return draw_caption(image, text, is_key=is_key)
