@@ -6,8 +6,8 @@
 Both carry `dff/.mim`, where mim and `_base_ = 'dff::…'` look for configs and tools.
 Only the legacy editable install puts the package where these two find it.
 
-The CPU kernels are built always. The CUDA kernels are built where nvcc is found
-(CUDA_HOME) and torch is a CUDA build and sees a device, or FORCE_CUDA=1 is set.
+The CPU kernels are built always, the CUDA kernels where torch is a CUDA build and
+CUDA_HOME has an nvcc; FORCE_CUDA=1 or FORCE_CUDA=0 decides otherwise.
 TORCH_CUDA_ARCH_LIST and MAX_JOBS mean what they mean to torch.
 """
 
@@ -23,6 +23,7 @@ from setuptools.command.build_py import build_py
 from setuptools.command.develop import develop
 
 try:
+    import torch
     from torch.utils import cpp_extension
 except ImportError as error:
     raise SystemExit(
@@ -38,6 +39,7 @@ MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 
 # -g0 and no debug checks: a third of the build time, a tenth of the size.
 CXX_FLAGS = ['-O3', '-g0', '-DNDEBUG', '-std=c++17', '-fvisibility=hidden']
+CUDA_ARCHITECTURES = '8.0;9.0;10.0+PTX'
 NVCC_FLAGS = ['-O3', '-DNDEBUG', '-std=c++17', '--expt-relaxed-constexpr']
 
 
@@ -60,11 +62,19 @@ def is_x86():
 
 
 def wants_cuda():
-    """Say whether the CUDA kernels are to be built."""
-    if os.environ.get('FORCE_CUDA', '0') == '1':
-        return True
-    from torch.cuda import is_available
-    return cpp_extension.CUDA_HOME is not None and is_available()
+    """Say whether the CUDA kernels are to be built; FORCE_CUDA=1 or 0 decides."""
+    forced = os.environ.get('FORCE_CUDA')
+    if forced is not None:
+        return forced == '1'
+    home = cpp_extension.CUDA_HOME
+    has_nvcc = home is not None and (Path(home) / 'bin/nvcc').exists()
+    return has_nvcc and torch.version.cuda is not None
+
+
+def choose_cuda_architectures():
+    """Name the architectures to build for where neither user nor device does."""
+    if not torch.cuda.is_available():
+        os.environ.setdefault('TORCH_CUDA_ARCH_LIST', CUDA_ARCHITECTURES)
 
 
 def list_sources(folder, suffix):
@@ -81,6 +91,7 @@ def make_extension():
     flags = {'cxx': CXX_FLAGS + compile_openmp}
     extension = cpp_extension.CppExtension
     if wants_cuda():
+        choose_cuda_architectures()
         extension = cpp_extension.CUDAExtension
         sources += list_sources('cuda', '.cu')
         macros.append(('DFF_WITH_CUDA', None))

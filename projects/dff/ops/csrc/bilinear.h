@@ -37,6 +37,26 @@ struct Taps {
   }
 };
 
+// The taps that count in the value (Eq. 1), with their weights. For an unread
+// one the kernels add weight x 0: +0 for the first, -0 for the others, the one
+// value that leaves every sum, -0 included, as it is.
+template <typename Real>
+struct ReadTaps {
+  int64_t offset[kTaps];  // kOutside where nothing is to be read
+  Real weight[kTaps];
+};
+
+template <typename Real>
+DFF_HOST_DEVICE ReadTaps<Real> read_taps(const Taps<Real>& taps) {
+  ReadTaps<Real> read;
+  for (int k = 0; k < kTaps; ++k) {
+    const bool is_read = taps.offset[k] != kOutside && taps.weight(k) != 0;
+    read.offset[k] = is_read ? taps.offset[k] : kOutside;
+    read.weight[k] = is_read ? taps.weight(k) : Real(k == 0 ? 0.0 : -0.0);
+  }
+  return read;
+}
+
 // Taps of the point (x + dx, y + dy). The integer part of the flow is added to
 // the integer position: a zero flow is exact at any map size. A point further
 // than one pixel outside, nan and inf included, has no taps.

@@ -11,6 +11,9 @@ void check_feature_warp(const at::Tensor& feat, const at::Tensor& flow,
                         const std::optional<at::Tensor>& scale);
 void check_ps_roi_pool(const at::Tensor& feat, const at::Tensor& rois,
                        int64_t output_size, double spatial_scale);
+void check_ps_roi_pool_backward(const at::Tensor& grad, const at::Tensor& rois,
+                                at::IntArrayRef feat_shape,
+                                double spatial_scale);
 
 // The layout in which the kernels work: channels-last where `feat` is so.
 inline at::MemoryFormat layout_of(const at::Tensor& feat) {

@@ -9,16 +9,18 @@
 namespace dff {
 namespace {
 
+constexpr int64_t kMostBins = 1024;  // its square is far from overflowing
+
 // Coordinates are never in 16 bits: half a pixel is lost at 1024 already.
 at::ScalarType coordinate_type(const at::Tensor& feat) {
   return feat.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
-void check_type_of_feat(const at::Tensor& feat) {
-  const auto type = feat.scalar_type();
+void check_type(const char* name, const at::Tensor& tensor) {
+  const auto type = tensor.scalar_type();
   TORCH_CHECK_TYPE(type == at::kFloat || type == at::kDouble ||
                        type == at::kHalf || type == at::kBFloat16,
-                   "feat must be float32, float64, float16 or bfloat16, got ",
+                   name, " must be float32, float64, float16 or bfloat16, got ",
                    type);
 }
 
@@ -35,13 +37,22 @@ void check_shape(const char* name, const at::Tensor& tensor,
                     expected, ", got ", tensor.sym_sizes());
 }
 
+void check_rois(const at::Tensor& rois, const at::Tensor& feat) {
+  check_same_device("rois", rois, feat);
+  TORCH_CHECK_VALUE(rois.dim() == 2 && rois.sym_size(1) == 5,
+                    "rois must be (R, 5), got ", rois.sym_sizes());
+  TORCH_CHECK_TYPE(rois.scalar_type() == coordinate_type(feat), "rois must be ",
+                   coordinate_type(feat), " for feat of ", feat.scalar_type(),
+                   ", got ", rois.scalar_type());
+}
+
 }  // namespace
 
 void check_feature_warp(const at::Tensor& feat, const at::Tensor& flow,
                         const std::optional<at::Tensor>& scale) {
   TORCH_CHECK_VALUE(feat.dim() == 4, "feat must be (N, C, h, w), got ",
                     feat.sym_sizes());
-  check_type_of_feat(feat);
+  check_type("feat", feat);
   const auto shape = feat.sym_sizes();
   check_same_device("flow", flow, feat);
   check_shape("flow", flow, {shape[0], 2, shape[2], shape[3]});
@@ -60,8 +71,9 @@ void check_ps_roi_pool(const at::Tensor& feat, const at::Tensor& rois,
                        int64_t output_size, double spatial_scale) {
   TORCH_CHECK_VALUE(feat.dim() == 4, "feat must be (N, D*P*P, h, w), got ",
                     feat.sym_sizes());
-  check_type_of_feat(feat);
-  TORCH_CHECK_VALUE(output_size > 0, "output_size must be at least 1, got ",
+  check_type("feat", feat);
+  TORCH_CHECK_VALUE(output_size >= 1 && output_size <= kMostBins,
+                    "output_size must be in [1, ", kMostBins, "], got ",
                     output_size);
   TORCH_CHECK_VALUE(spatial_scale > 0, "spatial_scale must be above 0, got ",
                     spatial_scale);
@@ -69,12 +81,22 @@ void check_ps_roi_pool(const at::Tensor& feat, const at::Tensor& rois,
       feat.sym_size(1) % (output_size * output_size) == 0,
       "channels of feat must be a multiple of output_size ** 2 = ",
       output_size * output_size, ", got ", feat.sym_size(1));
-  check_same_device("rois", rois, feat);
-  TORCH_CHECK_VALUE(rois.dim() == 2 && rois.sym_size(1) == 5,
-                    "rois must be (R, 5), got ", rois.sym_sizes());
-  TORCH_CHECK_TYPE(rois.scalar_type() == coordinate_type(feat), "rois must be ",
-                   coordinate_type(feat), " for feat of ", feat.scalar_type(),
-                   ", got ", rois.scalar_type());
+  check_rois(rois, feat);
+}
+
+void check_ps_roi_pool_backward(const at::Tensor& grad, const at::Tensor& rois,
+                                at::IntArrayRef feat_shape,
+                                double spatial_scale) {
+  check_type("grad", grad);
+  check_rois(rois, grad);
+  TORCH_CHECK_VALUE(spatial_scale > 0, "spatial_scale must be above 0, got ",
+                    spatial_scale);
+  TORCH_CHECK_VALUE(
+      feat_shape.size() == 4 && grad.dim() == 4 &&
+          grad.size(0) == rois.size(0) && grad.size(2) == grad.size(3) &&
+          grad.size(1) * grad.size(2) * grad.size(3) == feat_shape[1],
+      "grad must be (R, D, P, P) = ", rois.size(0), " pooled from (N, D*P*P, ",
+      "h, w) = ", feat_shape, ", got ", grad.sizes());
 }
 
 namespace {

@@ -82,18 +82,6 @@ struct Call {
   }
 };
 
-template <typename R>
-ReadTaps<R> read_taps(const Taps<R>& taps) {
-  ReadTaps<R> read;
-  for (int k = 0; k < kTaps; ++k) {
-    const bool is_read = taps.offset[k] != kOutside && taps.weight(k) != 0;
-    read.offset[k] = is_read ? taps.offset[k] : kOutside;
-    // +0 only first: a sum of the others' -0 keeps the sign of a read -0.
-    read.weight[k] = is_read ? taps.weight(k) : k == 0 ? R(0) : -R(0);
-  }
-  return read;
-}
-
 // A table entry for every pixel of the batch.
 template <typename Entry, typename Make>
 std::vector<Entry> fill_table(int64_t pixels, const Make& make) {

@@ -128,13 +128,11 @@ at::Tensor ps_roi_pool_backward_cpu(const at::Tensor& grad,
                                     const at::Tensor& rois,
                                     at::IntArrayRef feat_shape,
                                     double spatial_scale) {
+  check_ps_roi_pool_backward(grad, rois, feat_shape, spatial_scale);
   const int64_t output_size = grad.size(3);
   // 16-bit gradients are summed in float, as the forward pass sums.
-  const auto type =
-      grad.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor grad_feat =
-      at::zeros(feat_shape, grad.options().dtype(type));
-  check_ps_roi_pool(grad_feat, rois, output_size, spatial_scale);
+  const auto type = rois.scalar_type();
+  const at::Tensor grad_feat = at::zeros(feat_shape, rois.options());
   AT_DISPATCH_FLOATING_TYPES(type, "ps_roi_pool_backward", [&] {
     const auto placed =
         place_bins<scalar_t>(rois, output_size, spatial_scale, feat_shape[0],

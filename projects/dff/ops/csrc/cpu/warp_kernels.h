@@ -48,8 +48,7 @@ DFF_INLINE void multiply_tile(const T* map, const TilePlace& place,
   for (int i = 0; i < kLanes<R>; ++i) rows[i] *= factor[i];
 }
 
-// Eq. 1 for one pixel of a packed group. Unread taps read a row of zeros; they
-// add -0, the one value that leaves every sum, -0 included, as it is.
+// Eq. 1 for one pixel of a packed group; an unread tap reads a row of zeros.
 template <typename R>
 DFF_INLINE Vector<R> sample(const R* scratch, const ReadTaps<R>& taps) {
   Vector<R> sum;

@@ -28,13 +28,6 @@ struct RealOf<double> {
 template <typename T>
 using Real = typename RealOf<T>::type;
 
-// Taps of one pixel with their weights; kOutside where nothing is to be read.
-template <typename R>
-struct ReadTaps {
-  int64_t offset[kTaps];
-  R weight[kTaps];
-};
-
 struct MapShape {
   int64_t channels;
   int64_t pixels;
