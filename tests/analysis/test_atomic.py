@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from dff.analysis.atomic import write_atomically, write_json
 
 

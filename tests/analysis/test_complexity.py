@@ -5,6 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.structures import BaseDataElement
+from torch import nn
+
 from dff.analysis.complexity import (
     Complexity,
     cost_ratio,
@@ -13,8 +16,6 @@ from dff.analysis.complexity import (
     predicted_speedup,
     warp_macs,
 )
-from mmengine.structures import BaseDataElement
-from torch import nn
 
 
 def macs_of(module, *shape):

@@ -1,0 +1,90 @@
+"""Accuracy over the distance from the key frame, from `PerOffsetMetric`'s JSON."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from .atomic import write_atomically
+
+Curve = dict[int, float]
+
+
+def read_curve(path: str | os.PathLike, figure: str | None = None) -> tuple[str, Curve]:
+    """Read one figure by offset.
+
+    Args:
+        path: JSON file that `PerOffsetMetric(out_file=...)` wrote.
+        figure: Its name, such as 'vid/AP50'; None takes the only or first one.
+
+    Returns:
+        Name of the figure, and its value at each offset that has one.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is none of these files, or lacks the figure.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no figures by offset at {path}')
+    try:
+        offsets = json.loads(Path(path).read_text())['offsets']
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise ValueError(
+            f'{path} must be a JSON file of PerOffsetMetric, with `offsets`'
+        ) from None
+    names = list(dict.fromkeys(name for row in offsets.values() for name in row))
+    figure = names[0] if figure is None and names else figure
+    if figure not in names:
+        raise ValueError(f'figure must be one of {names} in {path}, got {figure!r}')
+    curve = {int(o): row[figure] for o, row in offsets.items() if figure in row}
+    return figure, {o: curve[o] for o in sorted(curve) if curve[o] is not None}
+
+
+def plot_curves(curves: Mapping[str, Curve], *, ylabel: str) -> Figure:
+    """Draw one line a curve, x being the offset i - k."""
+    drawing = Figure(figsize=(6, 4), layout='constrained')
+    axes = drawing.subplots()
+    for label, curve in curves.items():
+        axes.plot(list(curve), list(curve.values()), marker='o', label=label)
+    offsets = sorted({offset for curve in curves.values() for offset in curve})
+    axes.set_xticks(offsets)
+    axes.set_xlabel('frames from the key frame, i - k')
+    axes.set_ylabel(ylabel)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return drawing
+
+
+def save_offset_curves(
+    paths: Sequence[str | os.PathLike],
+    out: str | os.PathLike,
+    *,
+    figure: str | None = None,
+    labels: Sequence[str] | None = None,
+) -> dict[str, Curve]:
+    """Draw the curves of several runs into one picture, written atomically.
+
+    Args:
+        paths: JSON files of `PerOffsetMetric`.
+        out: Picture to write; its suffix says the format.
+        figure: Name of the figure; None takes the first of the first file.
+        labels: Of the curves, one a file; by default the files' names.
+
+    Returns:
+        The curves drawn, by label.
+    """
+    labels = [Path(path).stem for path in paths] if labels is None else list(labels)
+    if len(labels) != len(paths) or len(set(labels)) != len(labels):
+        raise ValueError(
+            f'labels must be different, one for each of {len(paths)} files, '
+            f'got {labels}'
+        )
+    curves = {}
+    for label, path in zip(labels, paths, strict=True):
+        figure, curves[label] = read_curve(path, figure)
+    drawing = plot_curves(curves, ylabel=figure)
+    with write_atomically(out) as temporary:
+        drawing.savefig(temporary, dpi=150)
+    return curves

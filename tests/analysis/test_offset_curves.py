@@ -1,0 +1,65 @@
+"""Curves by offset: what is read, drawn and refused."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from dff.analysis.offset_curves import plot_curves, read_curve, save_offset_curves
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_figures(path, values, **more):
+    offsets = {str(o): {'vid/AP50': v, **more} for o, v in enumerate(values)}
+    path.write_text(json.dumps({'offsets': offsets, 'mean': {}, 'frames': {}}))
+    return path
+
+
+def test_reads_offsets_as_numbers_and_skips_the_undefined(tmp_path):
+    path = write_figures(tmp_path / 'a.json', [0.9] * 10 + [None, 0.1], other=1.0)
+    name, curve = read_curve(path)
+    assert name == 'vid/AP50'
+    assert list(curve) == [*range(10), 11] and curve[11] == 0.1
+    assert read_curve(path, 'other')[1][3] == 1.0
+    with pytest.raises(ValueError, match=r"one of \['vid/AP50', 'other'\]"):
+        read_curve(path, 'AP75')
+
+
+def test_lines_hold_the_values():
+    curves = {'dff': {0: 0.9, 1: 0.8}, 'copy': {0: 0.9, 5: 0.3}}
+    axes = plot_curves(curves, ylabel='AP').axes[0]
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert drawn == {'dff': [[0, 0.9], [1, 0.8]], 'copy': [[0, 0.9], [5, 0.3]]}
+    assert axes.get_xticks().tolist() == [0, 1, 5]
+
+
+def test_tool_writes_a_picture(tmp_path):
+    paths = [write_figures(tmp_path / f'{n}.json', [0.9, 0.5]) for n in ('a', 'b')]
+    out = tmp_path / 'curves' / 'offsets.png'
+    tool = ROOT / 'tools' / 'analysis' / 'plot_offsets.py'
+    subprocess.run(
+        [sys.executable, tool, *paths, '--out', out],
+        check=True,
+        env={'PYTHONPATH': str(ROOT / 'projects'), 'PATH': ''},
+    )
+    picture = matplotlib.image.imread(out)
+    assert picture.shape[:2] == (600, 900) and np.ptp(picture[..., :3]) > 0.5
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_bad_input_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='nothing.json'):
+        read_curve(tmp_path / 'nothing.json')
+    other = tmp_path / 'other.json'
+    other.write_text('[1, 2]')
+    with pytest.raises(ValueError, match='must be a JSON file of PerOffsetMetric'):
+        read_curve(other)
+    path = write_figures(tmp_path / 'a.json', [1.0])
+    with pytest.raises(ValueError, match='labels must be different'):
+        save_offset_curves([path, path], tmp_path / 'out.png')
+    assert not (tmp_path / 'out.png').exists()

@@ -1,0 +1,131 @@
+"""Time a DFF model against the image model it wraps, beside Eq. (5) to (7).
+
+Example:
+    python tools/analysis/benchmark.py configs/vid/dff_rfcn_r101_vid.py \
+        --size 600x1000 --random-weights
+"""
+
+import argparse
+from pathlib import Path
+
+import mmcv
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import load_checkpoint
+from mmengine.utils import ProgressBar
+from torch import Tensor, nn
+
+import dff
+from dff.analysis.atomic import write_json
+from dff.analysis.benchmark import (
+    count_model,
+    format_summary,
+    moving_frames,
+    summarise,
+    time_model,
+)
+
+CPU_THREADS = 2
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config of a DFF model')
+    parser.add_argument('checkpoint', nargs='?', help='its checkpoint')
+    parser.add_argument(
+        '--random-weights',
+        action='store_true',
+        help='do without a checkpoint; post-processing then sees untrained scores',
+    )
+    parser.add_argument(
+        '--size', type=parse_size, default=(600, 1000), help='HxW (default: 600x1000)'
+    )
+    parser.add_argument('--interval', type=int, default=10, help='l (default: 10)')
+    parser.add_argument('--repeats', type=int, default=5, help='rounds of l frames')
+    parser.add_argument('--video', help='time on its frames, resized to --size')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--threads', type=int, default=CPU_THREADS, help='on the CPU')
+    parser.add_argument('--out', help='JSON file of the figures')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    args = parser.parse_args()
+    if bool(args.checkpoint) == args.random_weights:
+        parser.error('give either a checkpoint or --random-weights')
+    if args.interval < 2 or args.repeats < 1:
+        parser.error('--interval must be >= 2 and --repeats >= 1')
+    return args
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read HxW."""
+    try:
+        height, width = (int(side) for side in text.split('x'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'expected HxW, got {text!r}') from None
+    return height, width
+
+
+def build_model(args: argparse.Namespace) -> nn.Module:
+    """Build the model, with weights if there is a checkpoint, for a fixed interval."""
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    if 'propagation' not in cfg.model:
+        raise ValueError(f'{args.config} must hold a DFF model, got {cfg.model.type}')
+    cfg.model.key_frame_scheduler = dict(
+        type='mmengine.FixedKeyFrameScheduler', interval=args.interval
+    )
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)  # init_weights is not called: nothing downloads
+    if args.checkpoint:
+        load_checkpoint(model, args.checkpoint, map_location='cpu')
+    return model.to(args.device).eval()
+
+
+def read_frames(args: argparse.Namespace) -> list[Tensor]:
+    """Return one interval of frames (3, H, W)."""
+    height, width = args.size
+    if args.video is None:
+        return moving_frames(args.size, args.interval)
+    if not Path(args.video).is_file():
+        raise FileNotFoundError(f'no video {args.video}')
+    images = mmcv.VideoReader(args.video)[: args.interval]
+    if len(images) < args.interval or any(image is None for image in images):
+        raise ValueError(f'{args.video} must have {args.interval} readable frames')
+    images = [mmcv.imresize(image, (width, height)) for image in images]
+    return [torch.from_numpy(image).permute(2, 0, 1).contiguous() for image in images]
+
+
+def main() -> None:
+    """Count, time and report."""
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    model, frames = build_model(args), read_frames(args)
+    macs = count_model(model, frames[0])
+    progress = ProgressBar(args.repeats * args.interval)
+    timings = time_model(model, frames, repeats=args.repeats, on_frame=progress.update)
+    summary = summarise(timings, macs, args.interval)
+    summary.update(
+        config=args.config,
+        checkpoint=args.checkpoint,
+        size=args.size,
+        repeats=args.repeats,
+        device=args.device,
+        threads=args.threads,
+        torch=torch.__version__,
+        dff=dff.__version__,
+    )
+    print('\n' + format_summary(summary))
+    if args.random_weights:
+        print(
+            'Random weights: N_task post-processes untrained scores '
+            f'({summary["predictions_per_frame"]:.0f} predictions a frame).'
+        )
+    if args.out:
+        write_json(summary, args.out)
+        print(f'figures: {args.out}')
+
+
+if __name__ == '__main__':
+    main()
