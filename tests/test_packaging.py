@@ -139,6 +139,7 @@ loader = dict(num_workers=0, persistent_workers=False)
 loader['dataset'] = dict(dataset=dict(data_root={root!r}))
 train_dataloader = val_dataloader = test_dataloader = loader
 train_cfg = dict(max_iters=2, val_interval=2)
+param_scheduler = []
 model = dict(detector=dict(backbone=dict(init_cfg=None)))
 load_from = None
 """
