@@ -216,6 +216,19 @@ def test_config_as_a_path_with_options(dff_cfg, tmp_path):
         VideoInferencer(3)
 
 
+def test_config_of_a_package():
+    name = 'retinanet/retinanet_r18_fpn_1x_coco.py'
+    inferencer = VideoInferencer(
+        f'mmdet::{name}',
+        cfg_options={'test_dataloader.dataset.pipeline.1.scale': (96, 64)},
+    )
+    for sample in inferencer(video(2)):
+        assert sample.is_key_frame and sample.img_shape == (64, 89)
+    assert inferencer.dataset_meta['classes'][0] == 'person'
+    with pytest.raises(ModuleNotFoundError, match='there is no package no_such'):
+        VideoInferencer(f'no_such::{name}')
+
+
 def test_classes_come_from_the_checkpoint_or_the_config(frame_cfg, checkpoint):
     meta = VideoInferencer(frame_cfg, checkpoint).dataset_meta
     assert tuple(meta['classes']) == ('one', 'two')

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,10 @@ def _read_config(config: str | Path | Config) -> Config:
         raise TypeError(
             f'config must be a path or a Config, got {type(config).__name__}'
         )
-    if '::' in str(config):
+    package = str(config).partition('::')[0]
+    if package != str(config):
+        if find_spec(package) is None:  # mmengine would pip install it
+            raise ModuleNotFoundError(f'{config}: there is no package {package}')
         return get_config(str(config))
     if not Path(config).is_file():
         raise FileNotFoundError(f'config {config} does not exist')

@@ -1,0 +1,167 @@
+import importlib.util
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+import dff  # noqa: F401
+from dff.apis import VideoInferencer
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / 'tools' / 'video_demo.py'
+DETECTOR = dict(
+    type='RetinaNet',
+    data_preprocessor=dict(type='DetDataPreprocessor', bgr_to_rgb=True),
+    backbone=dict(type='MobileNetV2', widen_factor=0.25, out_indices=(4,)),
+    neck=dict(type='FPN', in_channels=[24], out_channels=8, num_outs=1),
+    bbox_head=dict(
+        type='RetinaHead',
+        num_classes=1,
+        in_channels=8,
+        stacked_convs=1,
+        feat_channels=8,
+        anchor_generator=dict(
+            type='AnchorGenerator', scales=[3], ratios=[1.0], strides=[16]
+        ),
+    ),
+    test_cfg=dict(
+        nms_pre=20,
+        min_bbox_size=0,
+        score_thr=0.0,
+        nms=dict(type='nms', iou_threshold=0.5),
+        max_per_img=5,
+    ),
+)
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location('video_demo', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Config and checkpoint of a DFF detector, and a video of moving texture."""
+    folder = tmp_path_factory.mktemp('demo')
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(128, 96)),
+        dict(type='PackDetInputs'),
+    ]
+    dataset = dict(type='CocoDataset', pipeline=pipeline)
+    flow = dict(type='ClassicalFlow', strides=[16])
+    cfg = Config(
+        dict(
+            custom_imports=dict(imports=['dff']),
+            default_scope='mmdet',
+            model=dict(
+                type='DFFVideoDetector',
+                detector=DETECTOR,
+                propagation=dict(type='FeaturePropagation', flow_estimator=flow),
+                key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=10),
+            ),
+            test_dataloader=dict(dataset=dataset),
+        )
+    )
+    cfg.dump(folder / 'cfg.py')
+    meta = dict(dataset_meta=dict(classes=('thing',), palette=[(255, 0, 0)]))
+    state = VideoInferencer(cfg).model.state_dict()
+    torch.save(dict(state_dict=state, meta=meta), folder / 'dff.pth')
+    code = cv2.VideoWriter_fourcc(*'MJPG')
+    writer = cv2.VideoWriter(str(folder / 'in.avi'), code, 12, (128, 96))
+    canvas = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    canvas = cv2.GaussianBlur(canvas, (0, 0), 2)
+    for i in range(7):
+        writer.write(canvas[i : 96 + i, 2 * i : 128 + 2 * i])
+    writer.release()
+    return folder
+
+
+def command(folder, out, *options):
+    return [
+        str(folder / 'in.avi'),
+        str(folder / 'cfg.py'),
+        str(folder / 'dff.pth'),
+        '--out',
+        str(out),
+        '--score-thr',
+        '0',
+        *options,
+    ]
+
+
+def is_amber(image):
+    """Whether the border says that this is a key frame."""
+    blue, green, red = image[-2:].reshape(-1, 3).mean(axis=0)
+    return red > 200 and 150 < green < 230 and blue < 60
+
+
+@pytest.mark.parametrize('options', [(), ('--show-flow',)])
+def test_every_frame_is_written_with_its_marks(trained, tmp_path, capsys, options):
+    demo = load_script()
+    out = tmp_path / 'out'
+    demo.main(demo.parse_args(command(trained, out, '--interval', '3', *options)))
+    files = sorted(out.iterdir())
+    images = [cv2.imread(str(file)) for file in files]
+    assert len(images) == 7 and all(image.shape == (96, 128, 3) for image in images)
+    assert [is_amber(image) for image in images] == [i % 3 == 0 for i in range(7)]
+    text = capsys.readouterr().out
+    assert 'key frames       3, median' in text
+    assert 'other frames     4, median' in text
+    assert f'7 frames written to {out}' in text
+
+
+def test_mp4_has_the_rate_and_the_frames_of_the_input(trained, tmp_path):
+    demo = load_script()
+    out = tmp_path / 'out.mp4'
+    demo.main(demo.parse_args(command(trained, out, '--max-frames', '5')))
+    capture = cv2.VideoCapture(str(out))
+    assert capture.get(cv2.CAP_PROP_FPS) == 12
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 5
+
+
+def test_options_reach_the_config(trained, tmp_path, capsys):
+    demo = load_script()
+    option = 'model.key_frame_scheduler.interval=1'
+    args = command(trained, tmp_path / 'out', '--cfg-options', option)
+    demo.main(demo.parse_args(args))
+    assert 'key frames       7, median' in capsys.readouterr().out
+
+
+def test_bad_input_is_told_before_the_model_is_built(trained, tmp_path):
+    demo = load_script()
+    args = command(trained, tmp_path / 'out.mkv')
+    with pytest.raises(ValueError, match=r'out\.mkv must end in \.mp4'):
+        demo.main(demo.parse_args(args))
+    args[0] = 'no.mp4'
+    with pytest.raises(FileNotFoundError, match=r'no\.mp4 does not exist'):
+        demo.main(demo.parse_args(args))
+
+
+def test_a_killed_demo_leaves_nothing_under_the_final_name(trained, tmp_path):
+    """The input is a folder with so many names that the run cannot end by itself."""
+    frames = tmp_path / 'frames'
+    frames.mkdir()
+    image = np.zeros((96, 128, 3), np.uint8)
+    cv2.imwrite(str(frames / '0.png'), image)
+    for i in range(1, 5000):
+        (frames / f'{i}.png').symlink_to('0.png')
+    out = tmp_path / 'out.mp4'
+    args = [sys.executable, str(SCRIPT), *command(trained, out)]
+    args[2] = str(frames)
+    with subprocess.Popen(
+        args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as run:
+        while run.poll() is None and not list(tmp_path.glob('out.partial-*')):
+            time.sleep(0.05)
+        run.kill()
+    assert not out.exists()
+    assert list(tmp_path.glob('out.partial-*'))  # it was at work
