@@ -326,3 +326,18 @@ def test_instances_feed_stock_coco_metric(make_vid_set):
 def test_options_are_checked(make_vid_set, options, message):
     with pytest.raises(ValueError, match=message):
         build(make_vid_set(), **options)
+
+
+def test_set_without_labelled_frames_is_named(make_vid_set):
+    root = make_vid_set((3,), is_labelled=lambda video, frame: False)
+    with pytest.raises(ValueError, match='vid.json gives no frame.* 3 frames, 0 lab'):
+        build(root)
+    assert len(build(root, test_mode=True)) == 3
+    edit(root, lambda content: content.update(images=[]))
+    with pytest.raises(ValueError, match='vid.json holds no images'):
+        build(root, test_mode=True)
+
+
+def test_pipeline_inside_the_wrapped_data_set_is_refused(make_vid_set):
+    with pytest.raises(ValueError, match='pipeline belongs to VideoPairDataset'):
+        build(make_vid_set(), dataset=dict(pipeline=LOAD))

@@ -66,6 +66,8 @@ class CocoVIDDataset(BaseDataset):
         content = load(self.ann_file, backend_args=self.backend_args)
         if not isinstance(content, Mapping) or any(k not in content for k in LISTS):
             raise ValueError(f'{self.ann_file} must hold the lists {LISTS}')
+        if not content['images']:
+            raise ValueError(f'{self.ann_file} holds no images')
         labels = self._label_of_category(content['categories'])
         annotations = self._annotations_by_image(content)
         names = {video['id']: video['name'] for video in content.get('videos', ())}

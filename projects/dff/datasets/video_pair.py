@@ -33,6 +33,8 @@ class VideoPairDataset(Dataset):
     frame, so that stock COCO metrics need no annotation file.
     """
 
+    num_left_out = 0  # labelled frames that the fixed offsets do without
+
     def __init__(
         self,
         dataset: dict | BaseDataset,
@@ -53,17 +55,14 @@ class VideoPairDataset(Dataset):
 
         Args:
             dataset: Config of a stock data set without pipeline. Its `filter_cfg`
-                (filter_empty_gt, min_size) only says which frames become `cur`
-                in training; no frame is deleted.
+                only says which frames become `cur`; no frame is deleted.
             pipeline: Transforms, run once a frame with the same random draws.
             offset_range: Smallest and largest i - k in training.
             test_mode: Whether to test.
             test_offsets: Offsets of the per-offset protocol.
-            clamp_test_offsets: Whether frames near the start of a video take its
-                first frame as key; else they are left out of every offset and
-                counted in `num_left_out`.
-            missing: What to do where the key frame is not there: raise, or take
-                the nearest frame that exists (in training).
+            clamp_test_offsets: Whether the first frame of a video stands in for keys
+                before it; else `num_left_out` frames are left out of every offset.
+            missing: For a key that is not there: raise, or take the nearest.
             as_stills: Whether items without video information are stills (k = i).
             pairs: Whether training items are pairs.
             frame_stride: Take every n-th labelled frame of a video in training.
@@ -74,42 +73,18 @@ class VideoPairDataset(Dataset):
         if pairs and not test_mode:
             check_pairable(pipeline, dataset)
         self.offset_range = tuple(offset_range)
-        self.test_mode = test_mode
-        self.test_offsets = None if test_offsets is None else tuple(test_offsets)
+        self.test_mode, self.pairs = test_mode, pairs
         self.missing = missing
-        self.pairs = pairs
         self.max_refetch = max_refetch
-        self.dataset, filter_cfg = _build(dataset)
+        self.dataset, filter_cfg = build_frames(dataset)
         self.index = VideoIndex(self.dataset, as_stills=as_stills)
         self.pipeline = PairedPipeline(pipeline)
-        self.num_left_out = 0
-        if not test_mode:
-            self.items = select_training(
-                self.index,
-                filter_cfg=filter_cfg,
-                stride=frame_stride,
-                max_frames=max_frames_per_video,
-            )
-        elif self.test_offsets is None:
-            self.items = [Item(i) for i in range(len(self.index))]
+        if test_mode:
+            self.items = self._select_test(test_offsets, clamp_test_offsets)
         else:
-            self.items, self.num_left_out = select_pairs(
-                self.index,
-                self.test_offsets,
-                clamp=clamp_test_offsets,
-                missing_is_error=missing == 'error',
-            )
-            print_log(
-                f'{len(self.items)} pairs at offsets {self.test_offsets}; '
-                f'{self.num_left_out} labelled frames left out of every offset, for '
-                'want of predecessors',
-                logger='current',
-            )
-        if not self.items:
-            raise ValueError(
-                f'no frame to deliver: {len(self.index)} frames, '
-                f'{int(self.index.is_labelled.sum())} labelled'
-            )
+            subset = dict(stride=frame_stride, max_frames=max_frames_per_video)
+            self.items = select_training(self.index, filter_cfg=filter_cfg, **subset)
+        self._check_items()
 
     def __len__(self) -> int:
         """Return how many items are delivered."""
@@ -161,6 +136,28 @@ class VideoPairDataset(Dataset):
         bounds = np.flatnonzero(np.diff(videos)) + 1
         edges = [0, *bounds.tolist(), len(videos)]
         return list(zip(edges[:-1], edges[1:], strict=True))
+
+    def _check_items(self) -> None:
+        if not self.items:
+            source = getattr(self.dataset, 'ann_file', self.dataset)
+            num_labelled = int(self.index.is_labelled.sum())
+            raise ValueError(
+                f'{source} gives no frame to deliver: {len(self.index)} frames, '
+                f'{num_labelled} labelled'
+            )
+
+    def _select_test(self, offsets: Sequence[int] | None, clamp: bool) -> list[Item]:
+        if offsets is None:
+            return [Item(i) for i in range(len(self.index))]
+        items, self.num_left_out = select_pairs(
+            self.index, offsets, clamp=clamp, missing_is_error=self.missing == 'error'
+        )
+        print_log(
+            f'{len(items)} pairs at offsets {list(offsets)}; {self.num_left_out} '
+            'labelled frames left out of every offset, for want of predecessors',
+            logger='current',
+        )
+        return items
 
     def _prepare_training(self, cur: int) -> dict | None:
         if not self.pairs:
@@ -245,7 +242,7 @@ class VideoPairDataset(Dataset):
         )
 
 
-def _build(dataset: dict | BaseDataset) -> tuple[BaseDataset, dict]:
+def build_frames(dataset: dict | BaseDataset) -> tuple[BaseDataset, dict]:
     """Build the wrapped data set with all of its frames.
 
     Returns:

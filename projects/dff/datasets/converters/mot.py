@@ -119,7 +119,11 @@ def list_images(
 
     `folder` becomes a link to `source` where it is another place.
     """
-    names = sorted(p.name for p in source.iterdir() if p.suffix in IMAGE_SUFFIXES)
+    names = sorted(
+        p.name
+        for p in source.iterdir()
+        if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith('.')
+    )
     stop = len(names) if last is None else last + 1
     if not names or first >= len(names) or stop > len(names):
         raise ValueError(

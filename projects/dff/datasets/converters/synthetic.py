@@ -20,9 +20,8 @@ def write_synthetic_set(
 ) -> CocoVIDWriter:
     """Write OUT/annotations/NAME.json, OUT/frames and OUT/labels.
 
-    Frames are `frames/NAME_0000/000000.jpg`, label maps
-    `labels/NAME_0000/000000.png` (0 is background). Video v depends on `seed` and v
-    only, so sets of different seeds share no video.
+    A frame is `NAME_0000/000000.jpg`, its label map `NAME_0000/000000.png` (0 is
+    background). Sets of different seeds share no video.
 
     Args:
         out: Data root.
@@ -32,15 +31,10 @@ def write_synthetic_set(
         size: (width, height).
         seed: Equal seeds give equal sets.
         label_every: Label every n-th frame only.
-
-    Returns:
-        The written set, for its counts.
     """
-    if num_videos < 1 or label_every < 1:
-        raise ValueError(
-            'num_videos and label_every must be >= 1, got '
-            f'{num_videos} and {label_every}'
-        )
+    if min(num_videos, label_every) < 1:
+        values = f'{num_videos} and {label_every}'
+        raise ValueError(f'num_videos and label_every must be >= 1, got {values}')
     out = Path(out)
     writer = CocoVIDWriter(SYNTHETIC_CLASSES)
     for number in track(range(num_videos), f'synthetic {name}'):

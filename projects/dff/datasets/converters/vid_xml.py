@@ -118,6 +118,8 @@ def read_frame_list(path: Path) -> set[str]:
 
 def _list_frames(root: Path, kind: str, split: str) -> list[PurePosixPath]:
     """List SPLIT/.../SNIPPET/000000 of all images and annotations, sorted."""
+    if kind not in ('VID', 'DET'):
+        raise ValueError(f'kind must be VID or DET, got {kind!r}')
     names = set()
     for folder, suffix in (('Annotations', '.xml'), ('Data', IMAGE_SUFFIX)):
         base = root / folder / kind
@@ -138,12 +140,10 @@ def convert_vid(
     check_images: bool = True,
     ignore_other_classes: bool = False,
 ) -> CocoVIDWriter:
-    """Convert one split to a CocoVID json.
+    """Convert one split to a CocoVID json, with file names relative to Data/KIND.
 
-    File names are relative to ROOT/Data/KIND. A frame without XML is unlabelled;
-    with `labelled_frames` so is every frame that the list does not name, and
-    its boxes are left out. The stills of DET keep only the named images, and
-    only objects of the 30 classes.
+    A frame without XML, or not named by `labelled_frames`, is unlabelled. Of DET only
+    the named images are kept, and only objects of the 30 classes.
 
     Args:
         root: Folder that holds Data and Annotations.
@@ -152,29 +152,21 @@ def convert_vid(
         kind: Videos (VID) or stills (DET).
         labelled_frames: List of frames to train on, see `read_frame_list`.
         check_images: Whether every frame's image must exist.
-        ignore_other_classes: Leave out objects of other classes than the 30,
-            counted, instead of raising.
-
-    Returns:
-        The written set, for its counts.
+        ignore_other_classes: Leave out other classes, counted.
 
     Raises:
         FileNotFoundError: An image that an annotation names does not exist.
         ValueError: An unknown class, an unreadable XML.
     """
     root = Path(root)
-    if kind not in ('VID', 'DET'):
-        raise ValueError(f'kind must be VID or DET, got {kind!r}')
     names = _list_frames(root, kind, split)
-    wanted = None
-    if labelled_frames is not None:
-        wanted = read_frame_list(Path(labelled_frames))
-        if not wanted & {str(name) for name in names}:
-            raise ValueError(
-                f'{labelled_frames} names no frame of {root}, {kind}, split {split}'
-            )
-        if kind == 'DET':
-            names = [name for name in names if str(name) in wanted]
+    wanted = None if labelled_frames is None else read_frame_list(Path(labelled_frames))
+    if wanted is not None and wanted.isdisjoint(str(name) for name in names):
+        raise ValueError(
+            f'{labelled_frames} names no {split} frame of {kind} in {root}'
+        )
+    if wanted is not None and kind == 'DET':
+        names = [name for name in names if str(name) in wanted]
     converter = _Converter(
         root / 'Data' / kind,
         root / 'Annotations' / kind,
