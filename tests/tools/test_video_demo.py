@@ -40,6 +40,15 @@ DETECTOR = dict(
 )
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads are a loss on so small a network, the more so on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def load_script():
     spec = importlib.util.spec_from_file_location('video_demo', SCRIPT)
     module = importlib.util.module_from_spec(spec)
