@@ -40,7 +40,8 @@ def root(tmp_path):
 
 
 def convert(root, **kwargs):
-    convert_vid(root, root / 'out.json', split='train', **kwargs)
+    writer = convert_vid(root, root / 'out.json', split='train', **kwargs)
+    assert ('left out' in writer.report()) is (writer.counts['other'] > 0)
     return json.loads((root / 'out.json').read_text())
 
 

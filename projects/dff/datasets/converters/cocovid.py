@@ -120,10 +120,10 @@ class CocoVIDWriter:
         x1, x2 = (min(max(float(v), 0.0), image['width']) for v in box[0::2])
         y1, y2 = (min(max(float(v), 0.0), image['height']) for v in box[1::2])
         if x2 - x1 < MIN_BOX_SIDE or y2 - y1 < MIN_BOX_SIDE:
-            self._count('dropped', place)
+            self.count('dropped', place)
             return False
         if (x1, y1, x2, y2) != tuple(float(v) for v in box):
-            self._count('clipped', place)
+            self.count('clipped', place)
         self.annotations.append(
             dict(
                 id=len(self.annotations) + 1,
@@ -160,6 +160,7 @@ class CocoVIDWriter:
         reasons = dict(
             clipped='boxes reached outside their image and were clipped',
             dropped='boxes were dropped: less than one pixel inside the image',
+            other='objects of other classes were left out',
         )
         for kind, count in self.counts.items():
             lines.append(
@@ -167,6 +168,7 @@ class CocoVIDWriter:
             )
         return '\n'.join(lines)
 
-    def _count(self, kind: str, place: str) -> None:
+    def count(self, kind: str, place: str) -> None:
+        """Count something to report: `clipped`, `dropped` or `other`, and where."""
         self.counts[kind] += 1
         self.first_place.setdefault(kind, place)

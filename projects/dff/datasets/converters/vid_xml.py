@@ -178,8 +178,6 @@ def convert_vid(
     for name in track(names, f'{kind} {split}'):
         add(name)
     converter.writer.write(out_file)
-    if converter.other_objects:
-        print(f'left out {converter.other_objects} objects of other classes')
     return converter.writer
 
 
@@ -192,7 +190,6 @@ class _Converter:
     wanted: set[str] | None
     check_images: bool
     ignore_other_classes: bool
-    other_objects: int = 0
     writer: CocoVIDWriter = field(default_factory=lambda: CocoVIDWriter(VID_CLASSES))
     snippet: PurePosixPath | None = None
     video_id: int = -1
@@ -228,12 +225,10 @@ class _Converter:
         if not xml_path.is_file():
             return
         size, objects = read_xml(xml_path)
-        known = [item for item in objects if item.wnid in WNID_TO_CLASS]
-        self.other_objects += len(objects) - len(known)
-        if not known:
+        if not any(item.wnid in WNID_TO_CLASS for item in objects):
             return
         image_id = self.writer.add_image(f'{name}{IMAGE_SUFFIX}', size)
-        for item in known:
+        for item in objects:
             self._add_object(image_id, item, xml_path)
 
     def _paths(self, name: PurePosixPath) -> tuple[Path, Path]:
@@ -248,7 +243,7 @@ class _Converter:
     def _add_object(self, image_id: int, item: XmlObject, xml_path: Path) -> None:
         if item.wnid not in WNID_TO_CLASS:
             if self.ignore_other_classes:
-                self.other_objects += 1
+                self.writer.count('other', str(xml_path))
                 return
             raise ValueError(
                 f'{xml_path}: unknown class {item.wnid!r}, expected one of the 30 '
