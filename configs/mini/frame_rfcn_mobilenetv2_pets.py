@@ -11,5 +11,7 @@ model = dict(
     rpn_head=dict(
         anchor_generator=dict(scales=[2, 3, 4, 5, 6, 8, 10], ratios=[2.0, 3.0])
     ),
+    # People who pass each other overlap.
+    test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.5))),
 )
 train_dataloader = dict(dataset=dict(pairs=False))

@@ -2,14 +2,14 @@
 # 0-599 of PETS09-S2L1, tested on 600-794; TUD-Stadtmitte is annotations/tud.json.
 # Frame detectors inherit this too and say train_dataloader.dataset.pairs=False.
 data_root = 'data/mot/'
-scale = (768, 576)  # the size of PETS09-S2L1
+scale = (1024, 768)  # 4/3 of PETS09-S2L1, whose people are 28 pixels wide
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     # The people of TUD-Stadtmitte are twice as tall as those trained on.
-    dict(type='RandomResize', scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(384, 384), allow_negative_crop=True),
+    dict(type='RandomResize', scale=scale, ratio_range=(0.75, 1.8), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=(384, 512), allow_negative_crop=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
     dict(type='PackDetInputs'),
