@@ -1,5 +1,6 @@
 """The image detector of the paper: R-FCN on halved features (paper Sec. 4)."""
 
+import torch
 from mmdet.models.detectors import TwoStageDetector
 from mmdet.registry import MODELS
 
@@ -14,7 +15,14 @@ class RFCN(TwoStageDetector):
     """
 
     def __init__(
-        self, backbone: dict, neck: dict, rpn_head: dict, roi_head: dict, **kwargs
+        self,
+        backbone: dict,
+        neck: dict,
+        rpn_head: dict,
+        roi_head: dict,
+        *,
+        channels_last: bool = False,
+        **kwargs,
     ) -> None:
         """Build the parts.
 
@@ -23,6 +31,9 @@ class RFCN(TwoStageDetector):
             neck: ``RFCNNeck``.
             rpn_head: ``RFCNRPNHead``.
             roi_head: ``RFCNHead``.
+            channels_last: Whether weights, and so all maps, are stored channels
+                last. Values stay the same but for rounding; depth-wise and dilated
+                layers are about twice as fast on a CPU.
             kwargs: ``train_cfg``, ``test_cfg``, ``data_preprocessor`` and
                 ``init_cfg`` as of any two-stage detector.
 
@@ -43,3 +54,5 @@ class RFCN(TwoStageDetector):
                     f'{name}.in_channels must be {half}, half of '
                     f"the neck's out_channels, got {width}"
                 )
+        if channels_last:
+            self.to(memory_format=torch.channels_last)
