@@ -65,7 +65,7 @@ def empty_like_feat(feat: Tensor) -> Tensor:
 
 
 @torch.library.register_fake('dff::feature_warp')
-def _fake_warp(feat, flow, scale=None):
+def _fake_warp(feat, flow, scale):
     torch.ops.dff._check_feature_warp(feat, flow, scale)
     return empty_like_feat(feat)
 

@@ -11,6 +11,26 @@ namespace {
 
 constexpr int64_t kMostBins = 1024;  // its square is far from overflowing
 
+// The name that Python has for a type.
+std::string name_of(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return "float32";
+    case at::kDouble:
+      return "float64";
+    case at::kHalf:
+      return "float16";
+    case at::kBFloat16:
+      return "bfloat16";
+    default:
+      return c10::toString(type);
+  }
+}
+
+std::string type_of(const at::Tensor& tensor) {
+  return name_of(tensor.scalar_type());
+}
+
 // Coordinates are never in 16 bits: half a pixel is lost at 1024 already.
 at::ScalarType coordinate_type(const at::Tensor& feat) {
   return feat.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
@@ -21,7 +41,7 @@ void check_type(const char* name, const at::Tensor& tensor) {
   TORCH_CHECK_TYPE(type == at::kFloat || type == at::kDouble ||
                        type == at::kHalf || type == at::kBFloat16,
                    name, " must be float32, float64, float16 or bfloat16, got ",
-                   type);
+                   name_of(type));
 }
 
 void check_same_device(const char* name, const at::Tensor& tensor,
@@ -42,8 +62,8 @@ void check_rois(const at::Tensor& rois, const at::Tensor& feat) {
   TORCH_CHECK_VALUE(rois.dim() == 2 && rois.sym_size(1) == 5,
                     "rois must be (R, 5), got ", rois.sym_sizes());
   TORCH_CHECK_TYPE(rois.scalar_type() == coordinate_type(feat), "rois must be ",
-                   coordinate_type(feat), " for feat of ", feat.scalar_type(),
-                   ", got ", rois.scalar_type());
+                   name_of(coordinate_type(feat)), " for feat of ",
+                   type_of(feat), ", got ", type_of(rois));
 }
 
 }  // namespace
@@ -57,14 +77,14 @@ void check_feature_warp(const at::Tensor& feat, const at::Tensor& flow,
   check_same_device("flow", flow, feat);
   check_shape("flow", flow, {shape[0], 2, shape[2], shape[3]});
   TORCH_CHECK_TYPE(flow.scalar_type() == coordinate_type(feat), "flow must be ",
-                   coordinate_type(feat), " for feat of ", feat.scalar_type(),
-                   ", got ", flow.scalar_type());
+                   name_of(coordinate_type(feat)), " for feat of ",
+                   type_of(feat), ", got ", type_of(flow));
   if (!scale.has_value()) return;
   check_same_device("scale", *scale, feat);
   check_shape("scale", *scale, shape);
   TORCH_CHECK_TYPE(scale->scalar_type() == feat.scalar_type(),
-                   "scale must be of the type of feat, ", feat.scalar_type(),
-                   ", got ", scale->scalar_type());
+                   "scale must be of the type of feat, ", type_of(feat),
+                   ", got ", type_of(*scale));
 }
 
 void check_ps_roi_pool(const at::Tensor& feat, const at::Tensor& rois,
@@ -131,7 +151,7 @@ at::Tensor ps_roi_pool_autocast(const at::Tensor& feat, const at::Tensor& rois,
 
 TORCH_LIBRARY(dff, m) {
   const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
-  m.def("feature_warp(Tensor feat, Tensor flow, Tensor? scale=None) -> Tensor",
+  m.def("feature_warp(Tensor feat, Tensor flow, Tensor? scale) -> Tensor",
         tags);
   // Gradients of feat, flow and scale; empty where not needed.
   m.def(
