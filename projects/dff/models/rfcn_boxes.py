@@ -97,7 +97,7 @@ class RFCNBBoxCoder(LegacyDeltaXYWHBBoxCoder):
             Boxes of the shape of ``pred_bboxes``.
         """
         boxes = super().decode(bboxes, pred_bboxes, wh_ratio_clip=wh_ratio_clip)
-        boxes = boxes.reshape(len(bboxes), -1, 4)
+        boxes = boxes.unflatten(1, (boxes.shape[1] // 4, 4))  # (R, K, 4)
         low, high = boxes[..., :2] + 0.5, boxes[..., 2:] - 0.5
         if max_shape is not None:
             last = boxes.new_tensor([max_shape[1] - 1, max_shape[0] - 1])

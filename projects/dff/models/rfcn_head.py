@@ -278,7 +278,7 @@ class RFCNHead(BaseRoIHead):
         if rescale:
             boxes = scale_boxes(boxes, [1 / s for s in meta['scale_factor']])
         dets, labels = multiclass_nms(
-            boxes.reshape(len(scores), -1),
+            boxes.reshape(len(scores), 4 * num_boxes),
             scores,
             cfg['score_thr'],
             cfg['nms'],
