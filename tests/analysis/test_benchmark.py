@@ -1,8 +1,7 @@
 """Timing and its summary, and the multiply-adds of the paper's models."""
 
 import json
-import os
-import subprocess
+import runpy
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 
 import dff  # noqa: F401  (registers the models)
 from dff.analysis.benchmark import (
+    Stopwatch,
     Timings,
     count_model,
     format_summary,
@@ -23,7 +23,6 @@ from dff.analysis.benchmark import (
     preprocess,
     summarise,
     time_model,
-    timed,
 )
 from dff.analysis.complexity import Complexity, count_macs
 
@@ -185,9 +184,12 @@ def test_stream_equals_the_parts_that_are_timed(small_model):
     assert torch.equal(boxes, streamed.pred_instances.bboxes)
 
 
-def test_timer_measures_the_call():
-    seconds, result = timed(lambda: time.sleep(0.05) or 'done', torch.device('cpu'))
-    assert 0.05 <= seconds < 1 and result == 'done'
+def test_stopwatch_measures_the_call():
+    cpu = torch.device('cpu')
+    seconds, result = Stopwatch(cpu).time(lambda: time.sleep(0.05) or 'done')
+    assert 0.05 <= seconds < 5 and result == 'done'
+    seconds, _ = Stopwatch(cpu, time.process_time).time(lambda: time.sleep(0.05))
+    assert seconds < 0.04  # sleeping takes no CPU time
 
 
 def fake_timings(frame, key, propagated):
@@ -227,19 +229,42 @@ def test_summary_by_hand():
         assert cell in text
 
 
-def test_tool(tmp_path):
+def run_tool(monkeypatch, *args):
+    tool = ROOT / 'tools' / 'analysis' / 'benchmark.py'
+    monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, args)])
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        runpy.run_path(str(tool), run_name='__main__')
+
+
+def test_tool(tmp_path, monkeypatch, capsys):
     config, out = tmp_path / 'dff.py', tmp_path / 'figures.json'
     Config(dict(model=dff_config(depth=18, width=0.125))).dump(config)
-    tool = ROOT / 'tools' / 'analysis' / 'benchmark.py'
-    command = [sys.executable, tool, config, '--size', '96x160', '--interval', '2']
-    command += ['--repeats', '1', '--threads', '1', '--random-weights', '--out', out]
-    env = dict(os.environ, PYTHONPATH=str(ROOT / 'projects'))
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert 'Eq. (7), r of Eq. (5), MACs' in done.stdout
-    assert 'Random weights' in done.stdout
+    options = ['--size', '96x160', '--interval', 2, '--repeats', 1, '--threads', 1]
+    run_tool(
+        monkeypatch, config, *options, '--cpu-time', '--random-weights', '--out', out
+    )
+    printed = capsys.readouterr().out
+    assert 'Eq. (7), r of Eq. (5), MACs' in printed and 'Random weights' in printed
     figures = json.loads(out.read_text())
     assert figures['interval'] == 2 and figures['size'] == [96, 160]
     assert figures['speedup']['measured'] > 0
-    done = subprocess.run(command[:-3], env=env, capture_output=True, text=True)
-    assert done.returncode == 2 and '--random-weights' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ([], 'give either a checkpoint or --random-weights'),
+        (['--random-weights', '--interval', 1], '--interval must be >= 2'),
+        (['--random-weights', '--cpu-time'], '--cpu-time needs --threads 1'),
+        (['--random-weights', '--size', '600'], "expected HxW, got '600'"),
+    ],
+)
+def test_tool_names_bad_options(monkeypatch, capsys, options, message):
+    with pytest.raises(SystemExit):
+        run_tool(monkeypatch, 'dff.py', *options)
+    assert message in capsys.readouterr().err
+
+
+def test_tool_needs_a_dff_config(monkeypatch):
+    with pytest.raises(ValueError, match='must hold a DFF model, got RFCN'):
+        run_tool(monkeypatch, R101, '--random-weights')

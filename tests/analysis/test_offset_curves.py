@@ -1,7 +1,7 @@
 """Curves by offset: what is read, drawn and refused."""
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -38,15 +38,12 @@ def test_lines_hold_the_values():
     assert axes.get_xticks().tolist() == [0, 1, 5]
 
 
-def test_tool_writes_a_picture(tmp_path):
+def test_tool_writes_a_picture(tmp_path, monkeypatch):
     paths = [write_figures(tmp_path / f'{n}.json', [0.9, 0.5]) for n in ('a', 'b')]
     out = tmp_path / 'curves' / 'offsets.png'
     tool = ROOT / 'tools' / 'analysis' / 'plot_offsets.py'
-    subprocess.run(
-        [sys.executable, tool, *paths, '--out', out],
-        check=True,
-        env={'PYTHONPATH': str(ROOT / 'projects'), 'PATH': ''},
-    )
+    monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, paths), '--out', str(out)])
+    runpy.run_path(str(tool), run_name='__main__')
     picture = matplotlib.image.imread(out)
     assert picture.shape[:2] == (600, 900) and np.ptp(picture[..., :3]) > 0.5
     assert list(out.parent.iterdir()) == [out]

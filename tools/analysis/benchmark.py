@@ -6,6 +6,7 @@ Example:
 """
 
 import argparse
+import time
 from pathlib import Path
 
 import mmcv
@@ -47,6 +48,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--video', help='time on its frames, resized to --size')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--threads', type=int, default=CPU_THREADS, help='on the CPU')
+    parser.add_argument(
+        '--cpu-time',
+        action='store_true',
+        help='CPU seconds instead of wall seconds, fair on a busy machine; one thread',
+    )
     parser.add_argument('--out', help='JSON file of the figures')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     args = parser.parse_args()
@@ -54,6 +60,8 @@ def parse_args() -> argparse.Namespace:
         parser.error('give either a checkpoint or --random-weights')
     if args.interval < 2 or args.repeats < 1:
         parser.error('--interval must be >= 2 and --repeats >= 1')
+    if args.cpu_time and (args.threads != 1 or args.device != 'cpu'):
+        parser.error('--cpu-time needs --threads 1 and the CPU')
     return args
 
 
@@ -104,7 +112,13 @@ def main() -> None:
     model, frames = build_model(args), read_frames(args)
     macs = count_model(model, frames[0])
     progress = ProgressBar(args.repeats * args.interval)
-    timings = time_model(model, frames, repeats=args.repeats, on_frame=progress.update)
+    timings = time_model(
+        model,
+        frames,
+        repeats=args.repeats,
+        clock=time.process_time if args.cpu_time else time.perf_counter,
+        on_frame=progress.update,
+    )
     summary = summarise(timings, macs, args.interval)
     summary.update(
         config=args.config,
@@ -113,6 +127,7 @@ def main() -> None:
         repeats=args.repeats,
         device=args.device,
         threads=args.threads,
+        is_cpu_time=args.cpu_time,
         torch=torch.__version__,
         dff=dff.__version__,
     )

@@ -93,13 +93,27 @@ def preprocess(model: nn.Module, data: dict) -> tuple[Tensor, BaseDataElement]:
     return batch['inputs'], batch['data_samples'][0]
 
 
-def timed(call: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
-    """Run `call` and return its seconds, device work included, and its result."""
-    _wait(device)
-    start = time.perf_counter()
-    result = call()
-    _wait(device)
-    return time.perf_counter() - start, result
+@dataclass(frozen=True)
+class Stopwatch:
+    """Measure calls on a device with a clock that gives seconds.
+
+    `time.process_time` is fair beside other jobs, for models on one CPU thread.
+    """
+
+    device: torch.device
+    clock: Callable[[], float] = time.perf_counter
+
+    def time(self, call: Callable[[], Any]) -> tuple[float, Any]:
+        """Run `call` and return its seconds, device work included, and its result."""
+        self._wait()
+        start = self.clock()
+        result = call()
+        self._wait()
+        return self.clock() - start, result
+
+    def _wait(self) -> None:
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
 
 
 @torch.no_grad()
@@ -108,6 +122,7 @@ def time_model(
     frames: Sequence[Tensor],
     *,
     repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Timings:
     """Time whole frames through `test_step` and the parts on their own.
@@ -116,27 +131,28 @@ def time_model(
         model: DFF model in eval mode with a scheduler of interval `len(frames)`.
         frames: One interval of uint8 frames (3, H, W); the first is the key frame.
         repeats: Rounds over these frames; one more, short one warms up.
+        clock: See `Stopwatch`.
         on_frame: Called after each frame, for progress.
     """
-    device = next(model.parameters()).device
+    watch = Stopwatch(next(model.parameters()).device, clock)
     timings = Timings()
-    _round(model, frames[:2], Timings(), device)
+    _round(model, frames[:2], Timings(), watch)
     for _ in range(repeats):
-        _round(model, frames, timings, device, on_frame=on_frame)
+        _round(model, frames, timings, watch, on_frame=on_frame)
     return timings
 
 
-def _round(model, frames, timings, device, *, on_frame=lambda: None) -> None:
+def _round(model, frames, timings, watch, *, on_frame=lambda: None) -> None:
     """Run each frame by the image model and by the stream, then the parts once."""
     model.reset_stream()
     spent = {'frame': 0.0, 'stream': 0.0}
     for frame_id, image in enumerate(frames):
         data = make_data(model, image, frame_id)
-        seconds, _ = timed(lambda d=data: model.image_model.test_step(d), device)
+        seconds, _ = watch.time(lambda d=data: model.image_model.test_step(d))
         timings.frame.append(seconds)
         spent['frame'] += seconds
         data = make_data(model, image, frame_id)
-        seconds, results = timed(lambda d=data: model.test_step(d), device)
+        seconds, results = watch.time(lambda d=data: model.test_step(d))
         is_key = results[0].metainfo['is_key_frame']
         if is_key != (frame_id == 0):
             raise ValueError(
@@ -150,23 +166,23 @@ def _round(model, frames, timings, device, *, on_frame=lambda: None) -> None:
         timings.num_predictions.append(0 if predicted is None else len(predicted))
         on_frame()
     timings.rounds.append((spent['frame'], spent['stream']))
-    _time_parts(model, frames, timings, device)
+    _time_parts(model, frames, timings, watch)
 
 
-def _time_parts(model, frames, timings, device) -> None:
+def _time_parts(model, frames, timings, watch) -> None:
     key, _ = preprocess(model, make_data(model, frames[0], 0))
     cur, sample = preprocess(model, make_data(model, frames[-1], len(frames) - 1))
     seam, propagation = model.seam, model.propagation
     shapes = [sample.metainfo['img_shape']]
-    seconds, feats = timed(lambda: seam.head(key), device)
+    seconds, feats = watch.time(lambda: seam.head(key))
     timings.n_feat.append(seconds)
-    seconds, field_pair = timed(lambda: propagation.estimate(cur, key, shapes), device)
+    seconds, found = watch.time(lambda: propagation.estimate(cur, key, shapes))
     timings.flow.append(seconds)
-    seconds, feats = timed(
-        lambda: propagation.warp(feats, propagation.fields(*field_pair, feats)), device
+    seconds, feats = watch.time(
+        lambda: propagation.warp(feats, propagation.fields(*found, feats))
     )
     timings.warp.append(seconds)
-    seconds, _ = timed(lambda: seam.run('predict', cur, feats, [sample]), device)
+    seconds, _ = watch.time(lambda: seam.run('predict', cur, feats, [sample]))
     timings.n_task.append(seconds)
 
 
@@ -273,8 +289,3 @@ def format_summary(summary: dict[str, Any]) -> str:
     rows = [['speed-up over Frame', f'l = {summary["interval"]}']]
     rows += [[label, f'{value:.2f}'] for label, value in figures]
     return '\n'.join([parts, frames, AsciiTable(rows, 'Speed-up').table])
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)
