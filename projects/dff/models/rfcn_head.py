@@ -276,7 +276,9 @@ class RFCNHead(BaseRoIHead):
             max_shape=meta['img_shape'],
         )
         if rescale:
-            boxes = scale_boxes(boxes, [1 / s for s in meta['scale_factor']])
+            # A pipeline without Resize states no factor.
+            factors = meta.get('scale_factor', (1.0, 1.0))
+            boxes = scale_boxes(boxes, [1 / s for s in factors])
         dets, labels = multiclass_nms(
             boxes.reshape(len(scores), 4 * num_boxes),
             scores,
