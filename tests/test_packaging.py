@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CLASSES = ('circle', 'square', 'triangle')
 
 
-def run(args, *, cwd, path=None, timeout=400):
+def run(args, *, cwd, path=None, timeout=1200):
     """Run a command outside the repository; return its output, fail on an error."""
     env = {**os.environ, 'OMP_NUM_THREADS': '2', 'PYTHONPATH': str(path or '')}
     done = subprocess.run(
