@@ -251,6 +251,22 @@ def test_bfloat16_autocast(model):
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
+def test_channels_last_changes_no_result(model):
+    cfg = make_config()
+    cfg.channels_last = True
+    other = build(cfg)
+    other.load_state_dict(model.state_dict())
+    images, samples = make_batch([[20, 20, 60, 70]])
+    weight = other.neck.conv.conv.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        feats = [m.eval().extract_feat(images)[0] for m in (model, other)]
+        results = [m.predict(images, samples)[0].pred_instances for m in (model, other)]
+    assert feats[1].is_contiguous(memory_format=torch.channels_last)
+    assert_close(feats[0], feats[1], atol=1e-4, rtol=1e-4)
+    assert_close(results[0].scores, results[1].scores, atol=1e-4, rtol=1e-4)
+
+
 def test_frozen_stages_are_frozen_when_built():
     cfg = make_config()
     cfg.backbone.frozen_stages = 1

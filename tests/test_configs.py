@@ -1,0 +1,291 @@
+"""Every shipped config: builds, and its parts fit each other.
+
+`tests/test_configs_scope.py` holds what `dff::…` adds to that.
+"""
+
+import ast
+import copy
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
+
+import dff  # noqa: F401  (registers the classes)
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+NAMES = sorted(
+    path.relative_to(CONFIGS).as_posix()
+    for path in CONFIGS.rglob('*.py')
+    if '_base_' not in path.parts
+)
+DETECTORS = [n for n in NAMES if n.split('/')[0] in ('vid', 'mini', 'wrapped')]
+MINI = [name for name in DETECTORS if name.startswith('mini/')]
+DFF = [name for name in DETECTORS if '/dff_' in name]
+
+IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+RELEASE = dict(mean=[123.15, 115.90, 103.06], std=[1.0, 1.0, 1.0])
+# What the weights of a source were trained with: architecture, style, RGB input.
+WEIGHT_SOURCES = (
+    (r'torchvision://resnet(\d+)$', 'ResNet', 'pytorch', IMAGENET),
+    (r'data/weights/resnet(\d+)_mxnet\.pth$', 'ResNet', 'caffe', RELEASE),
+    (
+        r'data/weights/mobilenet_v2_imagenet_mmseg\.pth$',
+        'mmseg.MobileNetV2',
+        None,
+        IMAGENET,
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Run on one thread: for maps this small a second one only costs time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def read(name):
+    return Config.fromfile(CONFIGS / name)
+
+
+def build(cfg):
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        return MODELS.build(copy.deepcopy(cfg.model))
+
+
+def detector_of(cfg):
+    """Config of the image detector, wrapped or not."""
+    return cfg.model.get('detector', cfg.model)
+
+
+def bases_of(path):
+    """Paths of the configs that a file names as `_base_`; a package's as strings."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
+            value = ast.literal_eval(node.value)
+            names = [value] if isinstance(value, str) else value
+            return [n if '::' in n else (path.parent / n).resolve() for n in names]
+    return []
+
+
+def depth(path):
+    if isinstance(path, str):
+        return 0
+    return max((1 + depth(base) for base in bases_of(path)), default=0)
+
+
+def strings(node):
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, (dict, list, tuple)):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from strings(value)
+
+
+def datasets_in(node):
+    """Yield every VideoPairDataset below a config."""
+    if isinstance(node, dict):
+        if node.get('type') == 'VideoPairDataset':
+            yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            yield from datasets_in(value)
+
+
+def weight_complaints(detector):
+    """Say what about a detector's input or style contradicts its weights."""
+    backbone, pre = detector['backbone'], detector['data_preprocessor']
+    checkpoint = (backbone.get('init_cfg') or {}).get('checkpoint')
+    if checkpoint is None:
+        frozen = backbone.get('frozen_stages', -1) >= 0 or backbone.get('norm_eval')
+        return ['frozen without weights'] if frozen else []
+    for pattern, kind, style, expected in WEIGHT_SOURCES:
+        match = re.match(pattern, checkpoint)
+        if not match:
+            continue
+        facts = dict(
+            type=(backbone['type'], kind),
+            style=(backbone.get('style'), style),
+            mean=(list(pre['mean']), expected['mean']),
+            std=(list(pre['std']), expected['std']),
+            bgr_to_rgb=(pre.get('bgr_to_rgb', False), True),
+        )
+        if match.groups():
+            facts['depth'] = (backbone['depth'], int(match.group(1)))
+        return [
+            f'{k}: {got} not {want}' for k, (got, want) in facts.items() if got != want
+        ]
+    return [f'unknown weights {checkpoint}']
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_style_normalisation_and_weights_agree(name):
+    assert weight_complaints(detector_of(read(name))) == []
+
+
+@pytest.mark.parametrize(
+    'name, change, complaint',
+    [
+        ('vid/frame_rfcn_r101_vid.py', dict(backbone=dict(style='pytorch')), 'style'),
+        ('vid/frame_rfcn_r50_vid.py', dict(backbone=dict(depth=101)), 'depth'),
+        (
+            'vid/frame_rfcn_r50_vid_torchvision.py',
+            dict(data_preprocessor=RELEASE),
+            'mean',
+        ),
+        (
+            'vid/frame_rfcn_r50_vid_torchvision.py',
+            dict(data_preprocessor=dict(bgr_to_rgb=False)),
+            'bgr_to_rgb',
+        ),
+        (
+            'mini/frame_rfcn_mobilenetv2_pets.py',
+            dict(backbone=dict(type='MobileNetV2')),
+            'type',
+        ),
+        (
+            'vid/frame_rfcn_r101_vid.py',
+            dict(backbone=dict(init_cfg=dict(checkpoint='open-mmlab://x'))),
+            'unknown',
+        ),
+        (
+            'vid/frame_rfcn_r101_vid.py',
+            dict(backbone=dict(init_cfg=None)),
+            'frozen without',
+        ),
+    ],
+)
+def test_a_contradiction_is_found(name, change, complaint):
+    cfg = read(name)
+    cfg.merge_from_dict(dict(model=change))
+    assert complaint in weight_complaints(cfg.model)[0]
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_bases_are_shallow_and_paths_relative(name):
+    assert depth(CONFIGS / name) <= 2
+    for value in strings(read(name).to_dict()):
+        assert not value.startswith(('/', '~', '..')), value
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_frame_trains_on_frames_and_dff_on_pairs(name):
+    datasets = list(datasets_in(read(name).train_dataloader.to_dict()))
+    assert datasets
+    assert {d.get('pairs', True) for d in datasets} == {name in DFF}
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_schedule_adds_up(name):
+    cfg = read(name)
+    iters = cfg.train_cfg.max_iters
+    gpus = 8 if cfg.auto_scale_lr.base_batch_size == 8 else 1
+    assert cfg.train_dataloader.batch_size * gpus == cfg.auto_scale_lr.base_batch_size
+    for scheduler in cfg.param_scheduler:
+        last = max([scheduler.get('end', 0), *scheduler.get('milestones', [])])
+        assert last < iters and scheduler.by_epoch is False
+    if cfg.load_from:
+        source, last = re.match(
+            r'work_dirs/(\w+)/iter_(\d+)\.pth', cfg.load_from
+        ).groups()
+        frame = read(f'mini/{source}.py')
+        assert frame.train_cfg.max_iters == int(last)
+        assert source == re.sub(
+            'dff_(.*?)(_dis)?_([a-z]+)$', r'frame_\1_\3', Path(name).stem
+        )
+
+
+@pytest.mark.parametrize('name', DFF)
+def test_dff_wraps_the_detector_of_its_frame_config(name):
+    cfg = read(name)
+    frame = re.sub(
+        'dff_(.*?)(_dis)?_([a-z]+)(_torchvision)?.py', r'frame_\1_\3\4.py', name
+    )
+    assert cfg.model.detector.to_dict() == read(frame).model.to_dict()
+    assert set(cfg.model) <= {
+        'type',
+        'detector',
+        'propagation',
+        'key_frame_scheduler',
+        '_scope_',
+    }
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_model_builds_and_its_strides_are_right(name):
+    """Feature levels have the strides that heads and the flow network expect."""
+    cfg = read(name)
+    model = build(cfg).eval()
+    detector = getattr(model, 'detector', model)
+    size = (70, 100)
+    with torch.no_grad():
+        feats = detector.extract_feat(torch.zeros(1, 3, *size))
+    head = getattr(detector, 'rpn_head', None) or detector.bbox_head
+    strides = [stride[0] for stride in head.prior_generator.strides]
+    for feat, stride in zip(feats, strides, strict=True):
+        assert feat.shape[2:] == tuple(math.ceil(side / stride) for side in size)
+    if detector is not model:
+        estimator = model.propagation.flow_estimator
+        assert list(estimator.strides) == strides
+        channels = cfg.model.propagation.flow_estimator.get('scale_channels')
+        assert channels in (None, feats[0].shape[1])
+    elif cfg.model.type == 'RFCN':
+        assert detector.roi_head.spatial_scale == 1 / strides[0]
+
+
+def make_batch(is_pair):
+    """Return two images or pairs, 96 x 128, with a box each."""
+    generator = torch.manual_seed(0)
+    images = torch.randint(
+        0, 256, (2, 3, 96, 128), generator=generator, dtype=torch.uint8
+    )
+    samples = []
+    for offset in range(2):
+        sample = DetDataSample(
+            metainfo=dict(
+                img_shape=(96, 128),
+                ori_shape=(96, 128),
+                scale_factor=(1.0, 1.0),
+                is_same=offset == 0,
+                offset=offset,
+            )
+        )
+        sample.gt_instances = InstanceData(
+            bboxes=torch.tensor([[10.0, 10, 50, 80]]), labels=torch.tensor([0])
+        )
+        samples.append(sample)
+    inputs = list(images)
+    if is_pair:
+        moved = images.roll((2, 5), dims=(2, 3))
+        inputs = dict(cur=inputs, key=[images[0], moved[1]])
+    return dict(inputs=inputs, data_samples=samples)
+
+
+@pytest.mark.parametrize('name', MINI)
+def test_mini_model_trains_two_iterations(name):
+    model = build(read(name))
+    optimizer = torch.optim.SGD(
+        [p for p in model.parameters() if p.requires_grad], 0.01
+    )
+    for _ in range(2):
+        batch = model.data_preprocessor(make_batch(name in DFF), training=True)
+        losses = model(**batch, mode='loss')
+        loss, _ = model.parse_losses(losses)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+        assert loss.isfinite()
+    for n, p in model.named_parameters():
+        assert p.grad.any() if p.requires_grad else p.grad is None, n
