@@ -112,10 +112,11 @@ class FlowNetS(BaseModule):
             (N, C, h, w) at stride max(8, stride), a list if there are several levels.
         """
         joined, _ = self._refine(cur, key)
-        flow = self._at_stride(self._predict_flow, joined, self.flow_stride)
+        pyramid = {MIN_FLOW_STRIDE: joined}  # each stride is pooled once
+        flow = self._at_stride(self._predict_flow, pyramid, self.flow_stride)
         to_map = FLOW_DIVISOR * INPUT_STRIDE / self.flow_stride
         scales = [
-            self._at_stride(conv, joined, max(MIN_FLOW_STRIDE, stride))
+            self._at_stride(conv, pyramid, max(MIN_FLOW_STRIDE, stride))
             for conv, stride in zip(self.predict_scale, self.strides, strict=False)
         ]
         if len(scales) < 2:
@@ -179,15 +180,15 @@ class FlowNetS(BaseModule):
                 'cur and key must both be (N, 3, H, W), got '
                 f'{tuple(cur.shape)} and {tuple(key.shape)}'
             )
-        x = torch.cat([cur, key], dim=1) / 255  # (N, 6, H, W)
-        x = F.avg_pool2d(x, 2, ceil_mode=True)
+        halves = [F.avg_pool2d(frame, 2, ceil_mode=True) for frame in (cur, key)]
+        x = torch.cat(halves, dim=1).div_(255)  # (N, 6, H / 2, W / 2)
         outs = {}
         for name, *_ in ENCODER:
-            x = outs[name] = F.leaky_relu(getattr(self, name)(x), LEAK)
+            x = outs[name] = F.leaky_relu_(getattr(self, name)(x), LEAK)
         flows = [self.predict_flow6(x)]
         for level, _, skip in DECODER:
             skip = outs[skip]
-            up = F.leaky_relu(getattr(self, f'deconv{level}')(x, skip), LEAK)
+            up = F.leaky_relu_(getattr(self, f'deconv{level}')(x, skip), LEAK)
             to_finer = getattr(self, f'upsample_flow{level + 1}to{level}')
             x = torch.cat([skip, up, to_finer(flows[-1], skip)], dim=1)
             if level > 2:
@@ -199,18 +200,25 @@ class FlowNetS(BaseModule):
         with torch.autocast(joined.device.type, enabled=False):
             return self.predict_flow2(joined.to(self.predict_flow2.weight.dtype))
 
-    def _at_stride(self, predict: nn.Module, joined: Tensor, stride: int) -> Tensor:
-        """Predict a field on `joined` (stride 8) and bring it to `stride`."""
-        halvings = (stride // MIN_FLOW_STRIDE).bit_length() - 1
+    def _at_stride(
+        self, predict: nn.Module, pyramid: dict[int, Tensor], stride: int
+    ) -> Tensor:
+        """Predict a field at `stride`; `pyramid` holds the maps made so far."""
         if self.downsample == 'pool':
-            for _ in range(halvings):
-                joined = F.avg_pool2d(joined, 2, ceil_mode=True)
-            return predict(joined)
-        field = predict(joined)
-        for _ in range(halvings):
+            return predict(_pooled(pyramid, stride))
+        field = predict(pyramid[MIN_FLOW_STRIDE])
+        for _ in range((stride // MIN_FLOW_STRIDE).bit_length() - 1):
             half = [(side + 1) // 2 for side in field.shape[-2:]]
             field = F.interpolate(field, half, mode='bilinear', align_corners=False)
         return field
+
+
+def _pooled(pyramid: dict[int, Tensor], stride: int) -> Tensor:
+    """Return the map at `stride`, by 2x2 average pooling of the next finer one."""
+    if stride not in pyramid:
+        finer = _pooled(pyramid, stride // 2)
+        pyramid[stride] = F.avg_pool2d(finer, 2, ceil_mode=True)
+    return pyramid[stride]
 
 
 def _levels(channels: int | Sequence[int] | None, count: int) -> list[int]:
