@@ -24,7 +24,7 @@ train_dataloader = dict(
         ratio_range=(1.0, 1.8),  # tested at 4/3
     ),
 )
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=1000)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=800)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=4e-4, weight_decay=4e-4),

@@ -13,4 +13,4 @@ model = dict(
 )
 train_dataloader = dict(dataset=dict(pairs=True))
 optim_wrapper = dict(optimizer=dict(lr=5e-5))  # a tenth of Frame's: a fine tuning
-load_from = 'work_dirs/frame_rfcn_mobilenetv2_pets/iter_2000.pth'
+load_from = 'work_dirs/frame_rfcn_mobilenetv2_pets/iter_900.pth'

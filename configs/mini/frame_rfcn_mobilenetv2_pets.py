@@ -15,3 +15,5 @@ model = dict(
     test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.5))),
 )
 train_dataloader = dict(dataset=dict(pairs=False))
+train_cfg = dict(max_iters=900, val_interval=450)
+default_hooks = dict(checkpoint=dict(interval=450))
