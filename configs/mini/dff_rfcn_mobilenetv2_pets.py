@@ -26,6 +26,7 @@ train_cfg = dict(max_iters=400, val_interval=400)
 default_hooks = dict(checkpoint=dict(interval=200))
 # N and N_task start from Frame, F from its pre-training.
 optim_wrapper = dict(
-    optimizer=dict(lr=2e-4), paramwise_cfg=dict(custom_keys=dict(detector=dict(lr_mult=0.2)))
+    optimizer=dict(lr=2e-4),
+    paramwise_cfg=dict(custom_keys=dict(detector=dict(lr_mult=0.2))),
 )
 load_from = 'work_dirs/frame_rfcn_mobilenetv2_pets/iter_900.pth'

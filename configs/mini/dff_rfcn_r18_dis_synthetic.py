@@ -1,5 +1,5 @@
 # DIS of OpenCV as F, without a scale field: nothing to train in the propagation.
-_base_ = './frame_rfcn_mobilenetv2_synthetic.py'
+_base_ = './frame_rfcn_r18_synthetic.py'
 
 model = dict(
     _delete_=True,
@@ -12,5 +12,6 @@ model = dict(
     key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=10),
 )
 train_dataloader = dict(dataset=dict(pairs=True))
-optim_wrapper = dict(optimizer=dict(lr=5e-5))  # a tenth of Frame's: a fine tuning
-load_from = 'work_dirs/frame_rfcn_mobilenetv2_synthetic/iter_2000.pth'
+train_cfg = dict(max_iters=200, val_interval=200)
+optim_wrapper = dict(optimizer=dict(lr=5e-5))  # a fine tuning
+load_from = 'work_dirs/frame_rfcn_r18_synthetic/iter_600.pth'

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from dff.evaluation.average_precision import (
     FALSE_POSITIVE,
     IGNORED,

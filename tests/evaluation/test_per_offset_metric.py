@@ -10,13 +10,14 @@ import mmseg.evaluation  # noqa: F401  (registers IoUMetric)
 import numpy as np
 import pytest
 import torch
-from dff.evaluation import PerOffsetMetric, VideoMetric
 from mmdet.structures import DetDataSample
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
+
+from dff.evaluation import PerOffsetMetric, VideoMetric
 
 COCO = dict(type='mmdet.CocoMetric', metric='bbox')
 VID = dict(type='VIDMetric')

@@ -9,11 +9,12 @@ import mmengine.dist
 import numpy as np
 import pytest
 import torch
-from dff.evaluation import VIDMetric
 from mmdet.structures import DetDataSample
 from mmengine.evaluator import Evaluator
 from mmengine.registry import METRICS
 from mmengine.structures import InstanceData
+
+from dff.evaluation import VIDMetric
 
 ROOT = Path(__file__).resolve().parents[2]
 PARITY = Path(os.environ.get('DFF_DATA', ROOT.parent / 'shared' / 'data')).parent

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS as DET_MODELS
+from mmdet.structures import DetDataSample
 from mmengine.hub import get_config
 from mmengine.registry import MODELS, init_default_scope
-from mmdet.structures import DetDataSample
 from torch import nn
 
 import dff  # noqa: F401
@@ -79,7 +79,7 @@ def test_flow_networks_get_rgb_minus_the_means(name):
     spy = Spy()
     run_stock(name, spy, bgr)
     mean = np.array([123.15, 115.90, 103.06]).reshape(3, 1, 1)
-    for got, image in zip(spy.got, bgr):
+    for got, image in zip(spy.got, bgr, strict=True):
         wanted = image.numpy()[::-1].astype(np.float64) - mean
         np.testing.assert_allclose(got[0, :, :100, :150].numpy(), wanted, atol=1e-4)
         assert (got[0, :, 100:] == 0).all() and (got[0, :, :, 150:] == 0).all()
@@ -97,7 +97,7 @@ def test_classical_flow_gets_the_original_uint8(name, monkeypatch):
     )
     images = frames()
     run_stock(name, flow, images)
-    for got, image in zip(seen, images):
+    for got, image in zip(seen, images, strict=True):
         wanted = image.numpy()[::-1].transpose(1, 2, 0)
         np.testing.assert_array_equal(got[0], wanted)
 
@@ -185,7 +185,7 @@ def test_flow_values_follow_the_strides_of_the_levels():
     model = raw(Fields(flow, None, strides, 8))
     feats = [torch.rand(1, 2, 128 // s or 1, 256 // s) for s in strides]
     out = model(feats, torch.rand(1, 3, 128, 256), torch.rand(1, 3, 128, 256))
-    for feat, warped, stride in zip(feats, out, strides):
+    for feat, warped, stride in zip(feats, out, strides, strict=True):
         cells = 64 / stride
         for x in range(feat.shape[-1]):
             q = x + cells

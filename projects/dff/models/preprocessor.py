@@ -66,7 +66,7 @@ class VideoDataPreprocessor(BaseDataPreprocessor):
                 f'{len(items)} frames and {len(samples)} data samples'
             )
         outputs, out_samples = [], []
-        for item, sample in zip(items, samples):
+        for item, sample in zip(items, samples, strict=True):
             forward = self._forward_pairs if isinstance(item, dict) else self._run
             result = forward(item, [sample], training=False)
             outputs.append(result['inputs'])
@@ -106,7 +106,7 @@ class VideoDataPreprocessor(BaseDataPreprocessor):
                 'cur, key and data_samples must be equally many, got '
                 f'{len(cur)}, {len(key)} and {len(samples or ())}'
             )
-        for a, b, sample in zip(cur, key, samples):
+        for a, b, sample in zip(cur, key, samples, strict=True):
             if a.shape != b.shape:
                 raise ValueError(
                     'the frames of a pair must have one size, got cur '

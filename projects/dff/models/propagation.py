@@ -142,7 +142,7 @@ class FeaturePropagation(BaseModule):
         if self.is_bgr:
             images = images.flip(1)
         frames = torch.addcmul(self.shift, images, self.gain)  # (N, 3, H, W)
-        for frame, shape in zip(frames, img_shapes or ()):
+        for frame, shape in zip(frames, img_shapes or (), strict=False):
             height, width = shape[:2]
             if (height, width) != tuple(frame.shape[-2:]):
                 frame[:, height:] = 0
@@ -196,7 +196,9 @@ class FeaturePropagation(BaseModule):
         scales = [None] * len(levels) if scale is None else as_levels(scale)
         base = self.flow_estimator.flow_stride
         fields = []
-        for index, (feat, stride, field) in enumerate(zip(levels, strides, scales)):
+        for index, (feat, stride, field) in enumerate(
+            zip(levels, strides, scales, strict=True)
+        ):
             size = tuple(feat.shape[-2:])
             self._check_size(size, flow, stride, index=index)
             if field is not None and field.shape[1] != feat.shape[1]:
@@ -212,7 +214,7 @@ class FeaturePropagation(BaseModule):
 
     def _check_size(self, size: tuple, flow: Tensor, stride: int, *, index: int):
         ratio = self.flow_estimator.flow_stride / stride
-        for got, base in zip(size, flow.shape[-2:]):
+        for got, base in zip(size, flow.shape[-2:], strict=True):
             # Floor and ceil of every halving on the way: two cells of leeway.
             if not (base - 2) * ratio - 2 <= got <= (base + 2) * ratio + 2:
                 raise ValueError(
@@ -227,7 +229,7 @@ class FeaturePropagation(BaseModule):
             feature_warp(
                 feat, flow.to(torch.promote_types(flow.dtype, torch.float32)), scale
             )
-            for feat, (flow, scale) in zip(as_levels(feats), fields)
+            for feat, (flow, scale) in zip(as_levels(feats), fields, strict=True)
         ]
         return like_feats(levels, feats)
 

@@ -242,7 +242,7 @@ class DFFVideoModel(BaseModel):
             Data samples with predictions, ``is_key_frame`` and ``offset``.
         """
         results = []
-        for item, sample in zip(inputs, data_samples):
+        for item, sample in zip(inputs, data_samples, strict=True):
             meta = sample.metainfo
             missing = [name for name in STREAM_KEYS if name not in meta]
             if missing:
@@ -291,7 +291,9 @@ class DFFVideoModel(BaseModel):
             and state.key_image.shape == pair['key'].shape
             and bool((state.key_image == pair['key']).all())
         )
-        feats = state.key_feats if is_known else self._set_key(pair['key'], meta, key_id)
+        feats = (
+            state.key_feats if is_known else self._set_key(pair['key'], meta, key_id)
+        )
         state.frame_id = meta['frame_id']
         if meta['offset'] == 0:
             return feats
@@ -309,9 +311,7 @@ class DFFVideoModel(BaseModel):
 
     def _propagate(self, image: Tensor, meta: dict) -> Any:
         state, propagation = self.stream, self.propagation
-        flow, scale = propagation.estimate(
-            image, state.key_image, [meta['img_shape']]
-        )
+        flow, scale = propagation.estimate(image, state.key_image, [meta['img_shape']])
         state.flow = flow.detach()
         fields = propagation.fields(flow, scale, state.key_feats)
         return propagation.warp(state.key_feats, fields)
