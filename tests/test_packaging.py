@@ -133,7 +133,7 @@ def make_videos(folder):
 
 
 TINY_CONFIG = """
-_base_ = 'dff::mini/dff_rfcn_mobilenetv2_synthetic.py'
+_base_ = 'dff::mini/dff_rfcn_r18_synthetic.py'
 
 loader = dict(num_workers=0, persistent_workers=False)
 loader['dataset'] = dict(dataset=dict(data_root={root!r}))
