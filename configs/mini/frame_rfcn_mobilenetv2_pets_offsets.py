@@ -1,0 +1,11 @@
+# Frame (offset 0), and what copying its boxes to later frames gives.
+_base_ = './frame_rfcn_mobilenetv2_pets.py'
+
+test_evaluator = [
+    dict(type='CopiedBoxesMetric', metric=dict(type='VIDMetric'), offsets=10),
+    dict(
+        type='CopiedBoxesMetric',
+        metric=dict(type='CocoMetric', metric='bbox'),
+        offsets=10,
+    ),
+]

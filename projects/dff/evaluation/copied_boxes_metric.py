@@ -1,0 +1,51 @@
+"""What copying the key frame's boxes would give: the simplest video detector."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.registry import METRICS
+
+from .per_offset_metric import PerOffsetMetric
+
+
+@METRICS.register_module()
+class CopiedBoxesMetric(PerOffsetMetric):
+    """Score frame i with the predictions of frame k = i - o, for every offset o.
+
+    The model is an image detector that runs on every frame of a stream; offset 0 is
+    its own figure. As in the per-offset protocol (Sec. 5.2), frames without the
+    longest offset's predecessor are left out of every offset, so all offsets are
+    over the same frames.
+
+    Args:
+        args: As for ``PerOffsetMetric``.
+        kwargs: Likewise.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make one copy of the metric for each offset."""
+        super().__init__(*args, **kwargs)
+        self._video: Any = None
+        self._past: deque = deque(maxlen=max(self.copies) + 1)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Remember the predictions of each frame and score those of its past.
+
+        Frames must come in order, whole videos on one rank (``VideoSampler``); a
+        jump starts over.
+        """
+        for sample in data_samples:
+            video, frame = sample.get('video_id'), sample.get('frame_id')
+            is_next = self._past and self._past[-1][0] == frame - 1
+            if video != self._video or not is_next:
+                self._past.clear()
+            self._video = video
+            self._past.append((frame, sample['pred_instances']))
+            if len(self._past) < self._past.maxlen:
+                continue
+            for offset in self.copies:
+                _, copied = self._past[-1 - offset]
+                super().process(
+                    None, [dict(sample, pred_instances=copied, offset=offset)]
+                )
