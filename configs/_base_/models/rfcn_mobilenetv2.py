@@ -90,7 +90,7 @@ model = dict(
         ),
         rcnn=dict(
             score_thr=0.01,
-            nms=dict(type='nms', iou_threshold=0.4, offset=1),
+            nms=dict(type='nms', iou_threshold=0.4, offset=1, split_thr=1),
             max_per_img=100,
         ),
     ),

@@ -87,7 +87,7 @@ model = dict(
         ),
         rcnn=dict(
             score_thr=1e-4,
-            nms=dict(type='nms', iou_threshold=0.3, offset=1),
+            nms=dict(type='nms', iou_threshold=0.3, offset=1, split_thr=1),
             max_per_img=300,
         ),
     ),

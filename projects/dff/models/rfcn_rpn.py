@@ -1,10 +1,16 @@
 """R-FCN's region proposal branch: two sibling 1x1 convolutions (paper Sec. 4)."""
 
+from typing import Any
+
 from mmdet.models.dense_heads import RPNHead
 from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from .rfcn_neck import full_precision, split_branches
+
+FIRST_PROPOSALS = 4  # candidates a proposal wanted that NMS is first run on
 
 
 @MODELS.register_module()
@@ -30,3 +36,23 @@ class RFCNRPNHead(RPNHead):
             full_precision(self.rpn_cls(rpn_half)),
             full_precision(self.rpn_reg(rpn_half)),
         )
+
+    def _bbox_post_process(
+        self, results: InstanceData, cfg: ConfigDict, *args: Any, **kwargs: Any
+    ) -> InstanceData:
+        """Suppress proposals, looking at no more of them than needed.
+
+        Whether greedy NMS keeps a box depends on better boxes only. So the best of
+        all boxes are enough as soon as ``max_per_img`` of them survive; the result
+        is that of the stock method, which works through all ``nms_pre`` (6000).
+        """
+        limit = cfg.max_per_img
+        count = FIRST_PROPOSALS * limit
+        if cfg.nms.get('type', 'nms') == 'nms' and count < len(results):
+            results = results[results.scores.argsort(descending=True, stable=True)]
+            while count < len(results):
+                kept = super()._bbox_post_process(results[:count], cfg, *args, **kwargs)
+                if len(kept) == limit:
+                    return kept
+                count *= 2
+        return super()._bbox_post_process(results, cfg, *args, **kwargs)
