@@ -12,9 +12,9 @@ model = dict(
             width=0.25,
             strides=(16,),
             scale_channels=256,
-            init_cfg=dict(  # configs/flow/flownets_quarter_chained_pets.py
+            init_cfg=dict(  # configs/flow/flownets_quarter_chained_pets_long.py
                 type='Pretrained',
-                checkpoint='work_dirs/flownets_quarter_chained_pets/iter_800.pth',
+                checkpoint='work_dirs/flownets_quarter_chained_pets_long/iter_1200.pth',
                 prefix='flow_estimator.',
             ),
         ),
