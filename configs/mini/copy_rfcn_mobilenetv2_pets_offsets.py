@@ -1,8 +1,15 @@
 # Baseline: the key frame's features are copied. Tested with the Frame checkpoint.
-_base_ = './dff_rfcn_mobilenetv2_pets_offsets.py'
+_base_ = './dff_rfcn_mobilenetv2_pets.py'
 
 model = dict(
-    propagation=dict(
-        flow_estimator=dict(_delete_=True, type='ZeroFlow', strides=(16,))
-    )
+    propagation=dict(flow_estimator=dict(_delete_=True, type='ZeroFlow', strides=(16,)))
 )
+test_dataloader = dict(dataset=dict(test_offsets=list(range(10))))
+test_evaluator = [
+    dict(type='PerOffsetMetric', metric=dict(type='VIDMetric'), offsets=10),
+    dict(
+        type='PerOffsetMetric',
+        metric=dict(type='CocoMetric', metric='bbox'),
+        offsets=10,
+    ),
+]

@@ -1,5 +1,10 @@
 # DFF from the Frame checkpoint, with a narrow FlowNet that has seen motion before.
-_base_ = './frame_rfcn_mobilenetv2_pets.py'
+_base_ = [
+    '../_base_/models/rfcn_mobilenetv2.py',
+    '../_base_/datasets/mot_mini.py',
+    '../_base_/schedules/mini_2k.py',
+    '../_base_/default_runtime.py',
+]
 
 model = dict(
     _delete_=True,
@@ -21,7 +26,6 @@ model = dict(
     ),
     key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=10),
 )
-train_dataloader = dict(dataset=dict(pairs=True))
 train_cfg = dict(max_iters=400, val_interval=400)
 default_hooks = dict(checkpoint=dict(interval=200))
 # N and N_task start from Frame, F from its pre-training.

@@ -14,4 +14,4 @@ model = dict(
 train_dataloader = dict(dataset=dict(pairs=True))
 train_cfg = dict(max_iters=200, val_interval=200)
 optim_wrapper = dict(optimizer=dict(lr=5e-5))  # a fine tuning
-load_from = 'work_dirs/frame_rfcn_r18_synthetic/iter_600.pth'
+load_from = 'work_dirs/frame_rfcn_r18_synthetic/iter_1200.pth'

@@ -28,4 +28,4 @@ optim_wrapper = dict(
     optimizer=dict(lr=2e-4),
     paramwise_cfg=dict(custom_keys=dict(detector=dict(lr_mult=0.2))),
 )
-load_from = 'work_dirs/frame_rfcn_r18_synthetic/iter_600.pth'
+load_from = 'work_dirs/frame_rfcn_r18_synthetic/iter_1200.pth'

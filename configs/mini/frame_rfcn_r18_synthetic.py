@@ -21,14 +21,17 @@ model = dict(
     ),
     neck=dict(in_channels=256),
     # Shapes of 24 to 96 pixels; what is half hidden is long.
-    rpn_head=dict(anchor_generator=dict(scales=[1.5, 2, 3, 4, 6])),
+    rpn_head=dict(
+        anchor_generator=dict(scales=[1.5, 2, 3, 4, 6], ratios=[0.5, 1.0, 2.0])
+    ),
     roi_head=dict(num_classes=3),
+    test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))),
 )
 train_dataloader = dict(dataset=dict(pairs=False))
-train_cfg = dict(max_iters=600, val_interval=600)
+train_cfg = dict(max_iters=1200, val_interval=1200)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', by_epoch=False, start_factor=0.01, begin=0, end=50),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=50, eta_min_ratio=0.01),
 ]
-default_hooks = dict(checkpoint=dict(interval=100))
+default_hooks = dict(checkpoint=dict(interval=300))

@@ -1,4 +1,5 @@
-# A small R-FCN for CPUs: MobileNetV2 at stride 16, features of 256 channels.
+# A small R-FCN for CPUs: MobileNetV2 at stride 16, features of 256 channels, anchors
+# for standing people.
 model = dict(
     type='RFCN',
     channels_last=True,  # halves the time of depth-wise layers on a CPU
@@ -34,8 +35,9 @@ model = dict(
             type='RFCNAnchorGenerator',
             strides=[16],
             base_sizes=[16],
-            scales=[2, 3, 4, 6, 8],
-            ratios=[0.5, 1.0, 2.0],
+            # sides of 16 x scale x sqrt(ratio), so 45 to 277 pixels tall
+            scales=[2, 3, 4, 5, 6, 8, 10],
+            ratios=[2.0, 3.0],
         ),
         bbox_coder=dict(type='RFCNBBoxCoder', target_stds=(0.1, 0.1, 0.4, 0.4)),
         loss_cls=dict(type='CrossEntropyLoss'),
@@ -90,7 +92,8 @@ model = dict(
         ),
         rcnn=dict(
             score_thr=0.01,
-            nms=dict(type='nms', iou_threshold=0.4, offset=1, split_thr=1),
+            # people who pass each other overlap
+            nms=dict(type='nms', iou_threshold=0.5, offset=1, split_thr=1),
             max_per_img=100,
         ),
     ),
