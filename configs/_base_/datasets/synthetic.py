@@ -5,7 +5,12 @@ data_root = 'data/synthetic/'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='RandomFlip',
+        prob=[0.25] * 3,
+        direction=['horizontal', 'vertical', 'diagonal'],
+    ),
+    dict(type='PhotoMetricDistortion'),  # a colour says nothing about a shape
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
@@ -51,5 +56,8 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='VideoMetric', metric=dict(type='CocoMetric', metric='bbox'))
+val_evaluator = [
+    dict(type='VIDMetric'),
+    dict(type='VideoMetric', metric=dict(type='CocoMetric', metric='bbox')),
+]
 test_evaluator = val_evaluator

@@ -1,0 +1,110 @@
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+from mmengine.config import Config
+
+from dff.analysis.quickstart import FULL, SMOKE, QuickStart
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / 'tools' / 'quickstart.py'
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location('quickstart_tool', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """Run the whole job with two iterations a training, into a path with a space."""
+    out = tmp_path_factory.mktemp('quick start') / 'out put'
+    command = [sys.executable, str(SCRIPT), '--smoke', '--out', str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return out, done.stdout
+
+
+def test_the_job_leaves_all_it_names(finished):
+    out, shown = finished
+    for name in ('demo.mp4', 'flow.jpg', 'offsets.png', 'results.md', 'results.json'):
+        assert (out / name).stat().st_size > 0
+        assert f'  {out / name}  ' in shown
+    capture = cv2.VideoCapture(str(out / 'demo.mp4'))
+    videos, frames = SMOKE.test
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == videos * frames
+    kept = json.loads((out / 'results.json').read_text())
+    assert set(kept['streams']) == set(kept['offsets'])
+    for curve in kept['offsets'].values():
+        assert list(curve) == [str(o) for o in range(SMOKE.interval)]
+    for speed in kept['speeds'].values():
+        ms = speed['milliseconds']
+        assert ms['frame'] > 0 and ms['propagated'] > 0
+    assert (out / 'results.md').read_text() in shown
+    assert 'docs/own_data.md' in shown
+    assert 'these figures mean nothing' in shown
+
+
+def test_frame_and_key_frames_agree(finished):
+    """At offset 0 the untrained wrappers are Frame itself."""
+    kept = json.loads((finished[0] / 'results.json').read_text())
+    first = {label: curve['0'] for label, curve in kept['offsets'].items()}
+    assert first['Frame'] == first['key features copied'] == first['DFF, DIS flow']
+
+
+def test_dff_starts_from_frame_and_from_the_flow(finished):
+    out, _ = finished
+    log = (out / 'logs/train_dff.log').read_text()
+    assert f'load checkpoint from local path: {out}/flow/iter_2.pth' in log.replace(
+        '\n', ''
+    ).replace('Load', 'load')
+    assert f'{out}/frame/iter_2.pth' in log
+
+
+def test_a_second_start_does_nothing_again(finished, capsys):
+    out, _ = finished
+    before = (out / 'demo.mp4').stat().st_mtime_ns
+    tool = load_script()
+    tool.main(tool.parse_args(['--smoke', '--out', str(out)]))
+    shown = capsys.readouterr().out
+    assert shown.count(': done before') == shown.count('/15] ') == 15
+    assert (out / 'demo.mp4').stat().st_mtime_ns == before
+
+
+def test_a_failing_step_stops_the_job_and_names_its_log(finished, tmp_path):
+    out = tmp_path / 'out'
+    shutil.copytree(finished[0], out)
+    (out / 'logs/train_frame.done').unlink()
+    (out / 'data/annotations/train.json').write_text('{')
+    tool = load_script()
+    with pytest.raises(SystemExit, match='failed with exit code 1; log: .*frame.log'):
+        tool.main(tool.parse_args(['--smoke', '--out', str(out)]))
+
+
+def test_other_settings_in_the_folder_are_refused(tmp_path):
+    QuickStart(ROOT, tmp_path, SMOKE)._claim()
+    with pytest.raises(ValueError, match='holds a run with other settings'):
+        QuickStart(ROOT, tmp_path, FULL)._claim()
+    QuickStart(ROOT, tmp_path, SMOKE)._claim()
+
+
+def test_configs_are_the_shipped_ones(tmp_path):
+    """What is trained is what `configs/` says, data and places aside."""
+    job = QuickStart(ROOT, tmp_path, FULL)
+    job._write_configs()
+    ours = Config.fromfile(job.config('dff'))
+    theirs = Config.fromfile(ROOT / 'configs/mini/dff_rfcn_r18_synthetic.py')
+    assert ours.model.detector == theirs.model.detector
+    assert ours.train_cfg == theirs.train_cfg
+    assert ours.optim_wrapper == theirs.optim_wrapper
+    assert ours.load_from == str(job.weights('frame'))
+    data = ours.train_dataloader.dataset.dataset
+    assert data.data_root == f'{tmp_path}/data/'
+    assert data.ann_file == theirs.train_dataloader.dataset.dataset.ann_file

@@ -1,0 +1,60 @@
+"""Train and test a small DFF detector on synthetic video, in minutes, on a CPU.
+
+Makes the videos, trains a frame detector and its DFF version, tests both, and writes
+an annotated video, a picture of the flow, a plot and a table. A run that was stopped
+goes on where it was when it is started again.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from dff.analysis.quickstart import FULL, SMOKE, QuickStart
+from dff.analysis.steps import StepError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--out', type=Path, default=Path('quickstart'))
+    parser.add_argument(
+        '--smoke',
+        action='store_true',
+        help='two iterations of everything: checks the installation, shows nothing',
+    )
+    return parser.parse_args(args)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Do the job and name what came out."""
+    start = time.monotonic()
+    job = QuickStart(ROOT, args.out, SMOKE if args.smoke else FULL)
+    try:
+        job.run()
+    except (StepError, ValueError) as error:
+        sys.exit(f'\n{error}\nThe steps before are kept: run the same command again.')
+    print(f'\n{job.table.read_text()}')
+    if args.smoke:
+        print('Two iterations teach nothing: these figures mean nothing.\n')
+    print(f'Done in {(time.monotonic() - start) / 60:.1f} minutes:')
+    for path, what in (
+        (job.video, 'the test videos with the boxes of DFF, key frames marked'),
+        (job.flow, 'frames, flow, and the key frame warped by it'),
+        (job.curves, 'AP50 over the distance from the key frame'),
+        (job.table, 'the table above'),
+        (job.table.with_suffix('.json'), 'all figures'),
+    ):
+        print(f'  {path}  {what}')
+    model = f'{job.config("dff")} {job.weights("dff")}'
+    print(
+        f'\nA video of your own: python tools/video_demo.py VIDEO {model} --out OUT.mp4'
+        '\nYour own data and detector: docs/own_data.md, docs/own_configs.md; e.g.'
+        '\n  python tools/dataset_converters/mot2cocovid.py --help'
+    )
+
+
+if __name__ == '__main__':
+    main(parse_args())
