@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +21,8 @@ CLASSES = ('circle', 'square', 'triangle')
 
 def run(args, *, cwd, path=None, timeout=1200):
     """Run a command outside the repository; return its output, fail on an error."""
-    env = {**os.environ, 'OMP_NUM_THREADS': '2', 'PYTHONPATH': str(path or '')}
+    env = {'FORCE_CUDA': str(int(torch.cuda.is_available())), **os.environ}
+    env.update(OMP_NUM_THREADS='2', PYTHONPATH=str(path or ''))
     done = subprocess.run(
         [str(arg) for arg in args],
         cwd=cwd,

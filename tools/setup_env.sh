@@ -145,6 +145,11 @@ install_dff() {
       && compgen -G 'projects/dff/ops/_C*.so' >/dev/null; then
     return
   fi
+  if [ -z "${FORCE_CUDA:-}" ] \
+      && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+    export FORCE_CUDA=0
+    say 'no GPU here: CPU operators only (FORCE_CUDA=1 compiles the CUDA ones too)'
+  fi
   say 'building the operators and installing dff (editable)'
   "$python" -m pip install -v -e . --no-build-isolation --no-deps --no-use-pep517 2>&1 \
     | show_progress dff "$venv/build-dff.log" \
