@@ -44,6 +44,8 @@ def stock(name):
     """Take a stock mmdet model config, without what must be downloaded."""
     model = get_config(f'mmdet::{name}').model
     model.backbone.init_cfg = None
+    model.backbone.depth = 18  # a quarter of the time; nothing else changes
+    model.neck.in_channels = [64, 128, 256, 512]
     for part in (model.test_cfg, model.test_cfg.get('rcnn', {})):
         if 'score_thr' in part:
             part['score_thr'] = 0.0
@@ -57,13 +59,16 @@ def rfcn():
     root = Path(__file__).resolve().parents[2]
     model = Config.fromfile(root / 'configs/vid/dff_rfcn_r50_vid.py').model.detector
     model.backbone.init_cfg = None
+    model.backbone.depth = 18
+    model.neck.update(in_channels=512, out_channels=256)
+    model.rpn_head.in_channels = model.roi_head.in_channels = 128
     model.train_cfg.rpn.allowed_border = -1  # the release's anchors outgrow the frame
     model.test_cfg.rcnn.score_thr = 0.0
     return model
 
 
 MODELS_UNDER_TEST = {
-    'rfcn': (rfcn, (16,), 1024),
+    'rfcn': (rfcn, (16,), 256),
     'faster-rcnn-fpn': (
         lambda: stock('faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'),
         FPN_STRIDES,
@@ -483,3 +488,57 @@ def test_a_detector_without_preprocessor_is_an_error():
 def test_an_interval_below_one_is_an_error(interval, error):
     with pytest.raises(error, match='interval must be'):
         MODELS.build(dict(type='FixedKeyFrameScheduler', interval=interval))
+
+
+STEP = (32, -16)  # motion of the content, pixels a frame
+
+
+def moving_patch(time):
+    """Draw a textured patch that moves by STEP a frame over the mean colour."""
+    image = np.empty((256, 384, 3), np.uint8)
+    image[:] = (103, 116, 123)  # BGR: zero once normalised, as padding is
+    patch = np.random.RandomState(5).randint(0, 256, (12, 12, 3), np.uint8)
+    patch = patch.repeat(8, axis=0).repeat(8, axis=1)
+    x, y = 96 + time * STEP[0], 112 + time * STEP[1]
+    image[y : y + 96, x : x + 96] = patch
+    return torch.from_numpy(image.transpose(2, 0, 1).copy())
+
+
+def best_boxes(model, images):
+    results = []
+    for i, image in enumerate(images):
+        data = sample(tuple(image.shape[1:]), video_id=0, frame_id=i)
+        with torch.no_grad():
+            result = model.test_step(dict(inputs=[image], data_samples=[data]))[0]
+        assert result.is_key_frame == (i == 0 or model.key_frame_scheduler.interval == 1)
+        results.append(result.pred_instances.bboxes[0])
+    return torch.stack(results)
+
+
+def test_boxes_follow_a_video_that_really_shifts():
+    """On non-key frames the best box is Frame's, to a tenth of a stride (1.6 px).
+
+    Flow lives on the current frame and points into the key frame: against the motion.
+    """
+    model = build('rfcn', flow=(0.0, 0.0)).eval()
+    for part in (model.detector.backbone, model.detector.neck):
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
+                nn.init.zeros_(module.bias)  # so that an empty scene gives no features
+    images = [moving_patch(t) for t in range(3)]
+    model.key_frame_scheduler.interval = 1
+    wanted = best_boxes(model, images)
+    model.key_frame_scheduler.interval = 10
+
+    def distance(sign):
+        found = []
+        for time in (1, 2):
+            flow = tuple(float(sign * time * step) for step in STEP)
+            model.propagation.flow_estimator.pixels = flow
+            model.reset_stream()
+            found.append(best_boxes(model, [images[0], images[time]])[1])
+        return float((torch.stack(found) - wanted[1:]).abs().max())
+
+    assert distance(-1) < 1.6
+    assert distance(0) > 16
+    assert distance(1) > 32
