@@ -1,97 +1,21 @@
-// Host side of the warp on CPUs: taps, threads and the choice of the kernels.
+// Host side of the warp on CPUs: shares the work out to threads.
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
-#include <ATen/Version.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <array>
-#include <string>
+#include <memory>
+#include <optional>
 #include <tuple>
 #include <vector>
 
-#include "checks.h"
-#include "cpu/warp_task.h"
+#include "cpu/output.h"
+#include "cpu/warp_call.h"
 
 namespace dff {
 namespace {
-
-// Channel groups of an image are summed in at most so many parts, whatever the
-// number of threads, so that the gradient of the flow does not depend on it.
-constexpr int64_t kFlowParts = 32;
-constexpr int64_t kPixelGrain = 512;
-
-template <typename T>
-struct StoredAs {
-  using type = T;
-};
-template <>
-struct StoredAs<c10::Half> {
-  using type = Half;
-};
-template <>
-struct StoredAs<c10::BFloat16> {
-  using type = BFloat16;
-};
-
-template <typename T>
-const WarpKernels<T>& choose_kernels() {
-#ifdef DFF_WITH_X86_KERNELS
-  // torch's own answer, which ATEN_CPU_CAPABILITY can lower.
-  static const std::string capability = at::get_cpu_capability();
-  if (capability == "AVX512") return warp_kernels_avx512<T>();
-  if (capability == "AVX2") return warp_kernels_avx2<T>();
-#endif
-  return warp_kernels_default<T>();
-}
-
-// One warp call: sizes, layout and typed pointers to an image of each tensor.
-template <typename T>
-struct Call {
-  using R = Real<T>;
-  MapShape shape;
-  int64_t images, width, height;
-  at::Tensor flow;
-
-  Call(const at::Tensor& feat, const at::Tensor& flow_map)
-      : shape{feat.size(1), feat.size(2) * feat.size(3),
-              layout_of(feat) == at::MemoryFormat::ChannelsLast},
-        images(feat.size(0)),
-        width(feat.size(3)),
-        height(feat.size(2)),
-        flow(flow_map) {}
-
-  int64_t pixels() const { return images * shape.pixels; }
-
-  T* at_image(const at::Tensor& map, int64_t image) const {
-    if (!map.defined() || map.numel() == 0) return nullptr;
-    return static_cast<T*>(map.data_ptr()) +
-           image * shape.channels * shape.pixels;
-  }
-
-  Taps<R> taps(int64_t pixel) const {
-    const int64_t image = pixel / shape.pixels;
-    const int64_t y = pixel % shape.pixels / width, x = pixel % width;
-    const R* point = static_cast<const R*>(flow.data_ptr()) +
-                     image * flow.stride(0) + y * flow.stride(2) +
-                     x * flow.stride(3);
-    return taps_at<R>(x, y, point[0], point[flow.stride(1)], width, height);
-  }
-};
-
-// A table entry for every pixel of the batch.
-template <typename Entry, typename Make>
-std::vector<Entry> fill_table(int64_t pixels, const Make& make) {
-  std::vector<Entry> table(pixels);
-  at::parallel_for(0, pixels, kPixelGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t pixel = begin; pixel < end; ++pixel)
-      table[pixel] = make(pixel);
-  });
-  return table;
-}
 
 template <typename T>
 void run_forward(const at::Tensor& feat, const at::Tensor& flow,
@@ -108,24 +32,18 @@ void run_forward(const at::Tensor& feat, const at::Tensor& flow,
         call.at_image(out, image), table.data() + image * call.shape.pixels};
   };
   if (call.shape.channels_last) {
-    at::parallel_for(0, call.pixels(), 16, [&](int64_t begin, int64_t end) {
-      while (begin < end) {
-        const int64_t image = begin / call.shape.pixels;
-        const int64_t first = begin - image * call.shape.pixels;
-        const int64_t last = std::min(call.shape.pixels, first + end - begin);
-        kernels.forward_last(task_of(image), first, last);
-        begin += last - first;
-      }
+    for_each_run(call, [&](int64_t image, int64_t begin, int64_t end) {
+      kernels.forward_last(task_of(image), begin, end);
     });
     return;
   }
-  const int64_t groups =
-      (call.shape.channels + kernels.lanes - 1) / kernels.lanes;
+  const int64_t groups = call.groups(kernels.lanes);
   at::parallel_for(0, call.images * groups, 1, [&](int64_t begin, int64_t end) {
-    std::vector<R> scratch(call.shape.pixels * kernels.lanes);
+    const std::unique_ptr<R[]> scratch(
+        new R[call.shape.pixels * kernels.lanes]);
     for (int64_t i = begin; i < end; ++i) {
       kernels.forward_planar(task_of(i / groups), i % groups * kernels.lanes,
-                             scratch.data());
+                             scratch.get());
     }
   });
 }
@@ -147,45 +65,97 @@ void sum_parts(const std::vector<R>& parts, int64_t images, int64_t count,
       });
 }
 
+// What is given (scale may be undefined) and what is asked for (else empty).
 template <typename T>
-void run_backward(const at::Tensor& grad, const at::Tensor& feat,
-                  const at::Tensor& flow, const at::Tensor& scale,
-                  const at::Tensor& grad_feat, const at::Tensor& grad_flow,
-                  const at::Tensor& grad_scale) {
-  using R = Real<T>;
-  const Call<T> call(feat, flow);
-  const WarpKernels<T>& kernels = choose_kernels<T>();
-  const auto table = fill_table<Taps<R>>(
-      call.pixels(), [&](int64_t pixel) { return call.taps(pixel); });
-  const int64_t pixels = call.shape.pixels;
-  const int64_t groups =
-      (call.shape.channels + kernels.lanes - 1) / kernels.lanes;
-  const int64_t parts = std::min(groups, kFlowParts);
-  const bool with_flow = grad_flow.numel() > 0;
-  std::vector<R> sums(with_flow ? call.images * parts * 2 * pixels : 0);
+struct Gradients {
+  at::Tensor grad, feat, scale;
+  at::Tensor grad_feat, grad_flow, grad_scale;
+
+  BackwardTask<T> task(const Call<T>& call, const Taps<Real<T>>* table,
+                       int64_t image) const {
+    return {call.shape,
+            call.at_image(grad, image),
+            call.at_image(feat, image),
+            call.at_image(scale, image),
+            call.at_image(grad_feat, image),
+            call.at_image(grad_scale, image),
+            table + image * call.shape.pixels};
+  }
+
+  Real<T>* flow_data() const {
+    return grad_flow.numel() ? static_cast<Real<T>*>(grad_flow.data_ptr())
+                             : nullptr;
+  }
+};
+
+// Runs f(i, image, first channel, last channel, scratch) for the parts i of all
+// images in parallel.
+template <typename T, typename F>
+void for_each_part(const Call<T>& call, int64_t lanes, int64_t scratch_size,
+                   const F& run) {
+  const int64_t parts = call.parts(lanes), groups = call.groups(lanes);
   at::parallel_for(0, call.images * parts, 1, [&](int64_t begin, int64_t end) {
-    std::vector<R> scratch(2 * pixels * kernels.lanes);
+    const std::unique_ptr<Real<T>[]> scratch(new Real<T>[scratch_size]);
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t image = i / parts, part = i % parts;
-      const BackwardTask<T> task{call.shape,
-                                 call.at_image(grad, image),
-                                 call.at_image(feat, image),
-                                 call.at_image(scale, image),
-                                 call.at_image(grad_feat, image),
-                                 call.at_image(grad_scale, image),
-                                 table.data() + image * pixels};
-      R* flow_sums = with_flow ? sums.data() + i * 2 * pixels : nullptr;
-      for (int64_t group = part * groups / parts;
-           group < (part + 1) * groups / parts; ++group) {
-        kernels.backward(task, group * kernels.lanes, scratch.data(),
-                         flow_sums);
-      }
+      const int64_t first = i % parts * groups / parts;
+      const int64_t last = (i % parts + 1) * groups / parts;
+      run(i, i / parts, first * lanes,
+          std::min(call.shape.channels, last * lanes), scratch.get());
     }
   });
-  if (with_flow) {
-    sum_parts(sums, call.images, parts, 2 * pixels,
-              static_cast<R*>(grad_flow.data_ptr()));
+}
+
+template <typename T>
+void run_backward_planar(const Call<T>& call, const Gradients<T>& gradients,
+                         const Taps<Real<T>>* table) {
+  using R = Real<T>;
+  const WarpKernels<T>& kernels = choose_kernels<T>();
+  const int64_t size = 2 * call.shape.pixels, parts = call.parts(kernels.lanes);
+  R* grad_flow = gradients.flow_data();
+  std::vector<R> sums(grad_flow ? call.images * parts * size : 0);
+  for_each_part(
+      call, kernels.lanes, size * kernels.lanes,
+      [&](int64_t i, int64_t image, int64_t begin, int64_t end, R* scratch) {
+        kernels.backward_planar(gradients.task(call, table, image), begin, end,
+                                scratch,
+                                grad_flow ? sums.data() + i * size : nullptr);
+      });
+  if (grad_flow) sum_parts(sums, call.images, parts, size, grad_flow);
+}
+
+template <typename T>
+void run_backward_last(const Call<T>& call, const Gradients<T>& gradients,
+                       const Taps<Real<T>>* table) {
+  using R = Real<T>;
+  const WarpKernels<T>& kernels = choose_kernels<T>();
+  const int64_t pixels = call.shape.pixels;
+  R* grad_flow = gradients.flow_data();
+  if (grad_flow || gradients.grad_scale.numel()) {
+    for_each_run(call, [&](int64_t image, int64_t begin, int64_t end) {
+      kernels.backward_gather(
+          gradients.task(call, table, image), begin, end,
+          grad_flow ? grad_flow + image * 2 * pixels : nullptr);
+    });
   }
+  if (!gradients.grad_feat.numel()) return;
+  const int64_t parts = call.parts(kernels.lanes);
+  const int64_t groups = (call.groups(kernels.lanes) + parts - 1) / parts;
+  for_each_part(
+      call, kernels.lanes, pixels * groups * kernels.lanes,
+      [&](int64_t, int64_t image, int64_t begin, int64_t end, R* scratch) {
+        kernels.backward_scatter(gradients.task(call, table, image), begin, end,
+                                 scratch);
+      });
+}
+
+template <typename T>
+void run_backward(const Gradients<T>& gradients, const at::Tensor& flow) {
+  const Call<T> call(gradients.feat, flow);
+  const auto table = fill_table<Taps<Real<T>>>(
+      call.pixels(), [&](int64_t pixel) { return call.taps(pixel); });
+  const auto run =
+      call.shape.channels_last ? run_backward_last<T> : run_backward_planar<T>;
+  run(call, gradients, table.data());
 }
 
 at::Tensor feature_warp_cpu(const at::Tensor& feat, const at::Tensor& flow,
@@ -195,7 +165,7 @@ at::Tensor feature_warp_cpu(const at::Tensor& feat, const at::Tensor& flow,
   const at::Tensor source = feat.contiguous(format);
   const at::Tensor factor =
       scale.has_value() ? scale->contiguous(format) : at::Tensor();
-  const at::Tensor out = at::empty_like(source, source.options(), format);
+  const at::Tensor out = empty_output(source, format);
   if (out.numel() == 0) return out;
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kHalf, at::kBFloat16, feat.scalar_type(), "feature_warp", [&] {
@@ -216,7 +186,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> feature_warp_backward_cpu(
       scale.has_value() ? scale->contiguous(format) : at::Tensor();
   const auto make = [&](bool is_needed, const at::Tensor& like) {
     if (!is_needed) return at::empty({0}, like.options());
-    return at::empty_like(like, like.options(), format);
+    return empty_output(like, format);
   };
   const at::Tensor grad_feat = make(needed[0], source);
   const at::Tensor grad_flow = needed[1]
@@ -227,9 +197,11 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> feature_warp_backward_cpu(
     AT_DISPATCH_FLOATING_TYPES_AND2(
         at::kHalf, at::kBFloat16, feat.scalar_type(), "feature_warp_backward",
         [&] {
-          run_backward<typename StoredAs<scalar_t>::type>(
-              grad.contiguous(format), source, flow, factor, grad_feat,
-              grad_flow, grad_scale);
+          using Stored = typename StoredAs<scalar_t>::type;
+          run_backward(
+              Gradients<Stored>{grad.contiguous(format), source, factor,
+                                grad_feat, grad_flow, grad_scale},
+              flow);
         });
   }
   return {grad_feat, grad_flow, grad_scale};

@@ -1,6 +1,6 @@
-// Square tiles of lanes pixels x lanes channels, and their transposition.
-// A planar map has its pixels side by side in memory, a channels-last map its
-// channels; a transposed tile turns one into the other in registers.
+// Square tiles of lanes channels x lanes pixels of a planar (NCHW) map. A tile
+// is loaded as rows of pixels; transposed, in registers, it is rows of
+// channels.
 #pragma once
 
 #include <utility>
@@ -44,10 +44,10 @@ DFF_INLINE void transpose(Vector<R> (&rows)[kLanes<R>]) {
   }
 }
 
-// Where a tile lies in a map: `outer` runs of `inner` neighbours in memory.
+// Where a tile lies, and how much of it is inside the map.
 struct TilePlace {
   int64_t base, stride;
-  int outer, inner;
+  int channels, pixels;
 };
 
 DFF_INLINE int clip_count(int64_t size, int64_t begin, int lanes) {
@@ -56,26 +56,24 @@ DFF_INLINE int clip_count(int64_t size, int64_t begin, int lanes) {
 
 DFF_INLINE TilePlace place_tile(const MapShape& shape, int64_t channel,
                                 int64_t pixel, int lanes) {
-  const int channels = clip_count(shape.channels, channel, lanes);
-  const int pixels = clip_count(shape.pixels, pixel, lanes);
-  if (shape.channels_last) {
-    return {pixel * shape.channels + channel, shape.channels, pixels, channels};
-  }
-  return {channel * shape.pixels + pixel, shape.pixels, channels, pixels};
+  return {channel * shape.pixels + pixel, shape.pixels,
+          clip_count(shape.channels, channel, lanes),
+          clip_count(shape.pixels, pixel, lanes)};
 }
 
 template <typename T, typename R = Real<T>>
 DFF_INLINE void load_tile(const T* map, const TilePlace& place,
                           Vector<R> (&rows)[kLanes<R>]) {
   map += place.base;
-  if (place.outer == kLanes<R> && place.inner == kLanes<R>) {
+  if (place.channels == kLanes<R> && place.pixels == kLanes<R>) {
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes<R>; ++i) rows[i] = load(map + i * place.stride);
     return;
   }
   for (int i = 0; i < kLanes<R>; ++i) {
-    rows[i] = i < place.outer ? load_some(map + i * place.stride, place.inner)
-                              : Vector<R>{};
+    rows[i] = i < place.channels
+                  ? load_some(map + i * place.stride, place.pixels)
+                  : Vector<R>{};
   }
 }
 
@@ -83,13 +81,49 @@ template <typename T, typename R = Real<T>>
 DFF_INLINE void store_tile(T* map, const TilePlace& place,
                            const Vector<R> (&rows)[kLanes<R>]) {
   map += place.base;
-  if (place.outer == kLanes<R> && place.inner == kLanes<R>) {
+  if (place.channels == kLanes<R> && place.pixels == kLanes<R>) {
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes<R>; ++i) store(map + i * place.stride, rows[i]);
     return;
   }
-  for (int i = 0; i < place.outer; ++i) {
-    store_some(map + i * place.stride, rows[i], place.inner);
+  for (int i = 0; i < place.channels; ++i) {
+    store_some(map + i * place.stride, rows[i], place.pixels);
+  }
+}
+
+template <typename T, typename R = Real<T>>
+DFF_INLINE void multiply_tile(const T* map, const TilePlace& place,
+                              Vector<R> (&rows)[kLanes<R>]) {
+  Vector<R> factor[kLanes<R>];
+  load_tile(map, place, factor);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes<R>; ++i) rows[i] *= factor[i];
+}
+
+// Channels [channel, channel + lanes) of a map as scratch (pixels, lanes).
+template <typename T, typename R = Real<T>>
+static void pack(const T* map, const MapShape& shape, int64_t channel,
+                 R* scratch) {
+  constexpr int kCount = kLanes<R>;
+  for (int64_t p = 0; p < shape.pixels; p += kCount) {
+    Vector<R> rows[kCount];
+    load_tile(map, place_tile(shape, channel, p, kCount), rows);
+    transpose<R>(rows);
+    const int pixels = clip_count(shape.pixels, p, kCount);
+    for (int i = 0; i < pixels; ++i) store(scratch + (p + i) * kCount, rows[i]);
+  }
+}
+
+template <typename T, typename R = Real<T>>
+static void unpack(const R* scratch, const MapShape& shape, int64_t channel,
+                   T* map) {
+  constexpr int kCount = kLanes<R>;
+  for (int64_t p = 0; p < shape.pixels; p += kCount) {
+    Vector<R> rows[kCount] = {};
+    const int pixels = clip_count(shape.pixels, p, kCount);
+    for (int i = 0; i < pixels; ++i) rows[i] = load(scratch + (p + i) * kCount);
+    transpose<R>(rows);
+    store_tile(map, place_tile(shape, channel, p, kCount), rows);
   }
 }
 

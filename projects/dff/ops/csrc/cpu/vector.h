@@ -130,5 +130,20 @@ DFF_INLINE void store_some(T* data, Vector<Real<T>> value, int count) {
   std::memcpy(data, buffer, count * sizeof(T));
 }
 
+// As above where `count` is all lanes most of the time.
+template <typename T>
+DFF_INLINE Vector<Real<T>> load_upto(const T* data, int count) {
+  return count == kLanes<Real<T>> ? load(data) : load_some(data, count);
+}
+
+template <typename T>
+DFF_INLINE void store_upto(T* data, Vector<Real<T>> value, int count) {
+  if (count == kLanes<Real<T>>) {
+    store(data, value);
+  } else {
+    store_some(data, value, count);
+  }
+}
+
 }  // namespace DFF_ISA
 }  // namespace dff

@@ -64,10 +64,19 @@ struct WarpKernels {
                          Real<T>* scratch);
   // Pixels [begin, end) of a channels-last map.
   void (*forward_last)(const ForwardTask<T>&, int64_t begin, int64_t end);
-  // Channels [channel, channel + lanes) of either; scratch (2, pixels, lanes).
-  // Adds the gradient of the flow to flow_sums (2, pixels) unless it is null.
-  void (*backward)(const BackwardTask<T>&, int64_t channel, Real<T>* scratch,
-                   Real<T>* flow_sums);
+  // Channels [begin, end) of a planar map, begin a multiple of lanes; scratch
+  // (2, pixels, lanes). Adds the gradient of the flow to flow_sums (2, pixels)
+  // unless it is null.
+  void (*backward_planar)(const BackwardTask<T>&, int64_t begin, int64_t end,
+                          Real<T>* scratch, Real<T>* flow_sums);
+  // Gradients of scale and flow for pixels [begin, end) of a channels-last map;
+  // grad_flow (2, pixels) or null.
+  void (*backward_gather)(const BackwardTask<T>&, int64_t begin, int64_t end,
+                          Real<T>* grad_flow);
+  // Gradient of channels [begin, end) of channels-last features, begin a
+  // multiple of lanes; scratch (pixels, end - begin rounded up to lanes).
+  void (*backward_scatter)(const BackwardTask<T>&, int64_t begin, int64_t end,
+                           Real<T>* scratch);
 };
 
 template <typename T>

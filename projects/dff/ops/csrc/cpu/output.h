@@ -1,0 +1,35 @@
+// Memory of results.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty_like.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include <cstdint>
+
+namespace dff {
+
+// glibc maps blocks of this size afresh for every call; it reuses smaller ones.
+constexpr size_t kMappedBytes = 32 << 20;
+
+// An empty tensor like `map`, in huge pages where it is fresh memory and the
+// system gives them on request: the first touch of a large result, page by
+// page, takes longer than the warp itself.
+inline at::Tensor empty_output(const at::Tensor& map, at::MemoryFormat format) {
+  const at::Tensor out = at::empty_like(map, map.options(), format);
+#ifdef MADV_HUGEPAGE
+  constexpr uintptr_t kHugePage = 2 << 20;
+  const auto begin = reinterpret_cast<uintptr_t>(out.data_ptr());
+  const uintptr_t first = (begin + kHugePage - 1) / kHugePage * kHugePage;
+  const uintptr_t last = (begin + out.nbytes()) / kHugePage * kHugePage;
+  if (out.nbytes() >= kMappedBytes && first < last) {
+    // Only a hint: without huge pages all works as before.
+    madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  }
+#endif
+  return out;
+}
+
+}  // namespace dff

@@ -1,0 +1,169 @@
+"""Time `feature_warp` against grid_sample x scale and against the bare product.
+
+All are run in one process, one after the other in every round, and compared by the
+median of the ratios within a round, so that a busy machine slows all alike. On CUDA
+the bandwidth is printed as well, against that of a copy.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dff.ops import feature_warp
+
+LAYOUTS = {'planar': torch.contiguous_format, 'last': torch.channels_last}
+TYPES = {
+    'float32': torch.float32,
+    'float64': torch.float64,
+    'float16': torch.float16,
+    'bfloat16': torch.bfloat16,
+}
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--sizes', nargs='+', default=['38x63', '64x128'])
+    parser.add_argument('--channels', type=int, default=1024)
+    parser.add_argument('--batch', type=int, default=1)
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--dtype', choices=TYPES, default='float32')
+    parser.add_argument('--layout', choices=LAYOUTS, default='planar')
+    parser.add_argument(
+        '--flow',
+        choices=('smooth', 'random'),
+        default='smooth',
+        help='smooth: moving regions, as a flow network gives; random: every pixel '
+        'anew, the worst case for caches',
+    )
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--rounds', type=int, default=21)
+    return parser.parse_args()
+
+
+def make_inputs(args: argparse.Namespace, size: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return feat, flow (a few pixels long) and scale that need gradients."""
+    h, w = (int(x) for x in size.split('x'))
+    torch.manual_seed(0)
+    shape = args.batch, args.channels, h, w
+    dtype, layout = TYPES[args.dtype], LAYOUTS[args.layout]
+    exact = torch.float64 if dtype == torch.float64 else torch.float32
+    coarse = 1 if args.flow == 'random' else 8
+    flow = 3 * torch.randn(args.batch, 2, -(-h // coarse), -(-w // coarse))
+    flow = F.interpolate(flow, (h, w), mode='bilinear', align_corners=False)
+    feat, scale = torch.randn(2, *shape)
+    feat, scale = (
+        x.to(args.device, dtype).contiguous(memory_format=layout) for x in (feat, scale)
+    )
+    inputs = feat, flow.to(args.device, exact), scale
+    return tuple(x.requires_grad_() for x in inputs)
+
+
+def warp_by_grid_sample(feat: Tensor, flow: Tensor, scale: Tensor) -> Tensor:
+    """Compute the same as the op with torch's own functions."""
+    h, w = feat.shape[-2:]
+    x = torch.arange(w, device=feat.device) + flow[:, 0]
+    y = torch.arange(h, device=feat.device)[:, None] + flow[:, 1]
+    grid = torch.stack([2 * x / (w - 1) - 1, 2 * y / (h - 1) - 1], -1).to(feat.dtype)
+    return F.grid_sample(feat, grid, align_corners=True) * scale
+
+
+def measure(calls: dict[str, Callable], rounds: int, device: str) -> dict[str, list]:
+    """Return the milliseconds of every call in every round, after one to warm up."""
+    times = {name: [] for name in calls}
+    for i in range(rounds + 1):
+        for name, call in calls.items():
+            if device == 'cpu':
+                start = time.perf_counter()
+                call()
+                elapsed = 1e3 * (time.perf_counter() - start)
+            else:
+                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+                begin.record()
+                call()
+                end.record()
+                end.synchronize()
+                elapsed = begin.elapsed_time(end)
+            if i > 0:
+                times[name].append(elapsed)
+        print(f'  round {i} of {rounds}', end='\r', flush=True)
+    return times
+
+
+def median_ratio(times: dict[str, list], name: str, base: str) -> float:
+    """Return the median over the rounds of time(name) / time(base)."""
+    pairs = zip(times[name], times[base], strict=True)
+    return statistics.median(a / b for a, b in pairs)
+
+
+def report(title: str, times: dict[str, list], moved: dict[str, int] | None) -> None:
+    """Print a line a call; `moved` is the bytes that it moves, if to be shown."""
+    print(f'{title:<36}{"ms":>9}{"of op":>9}{"of product":>12}'
+          + (f'{"GB/s":>9}' if moved else ''))  # fmt: skip
+    for name in times:
+        ms = statistics.median(times[name])
+        line = (
+            f'  {name:<34}{ms:9.3f}{median_ratio(times, name, "feature_warp"):8.2f}x'
+            f'{median_ratio(times, name, "feat * scale"):11.2f}x'
+        )
+        if moved and name in moved:
+            line += f'{moved[name] / ms / 1e6:9.0f}'
+        print(line)
+
+
+def with_backward(call: Callable, inputs: list[Tensor], grad: Tensor) -> Callable:
+    """Return a call that also computes the gradients of the inputs."""
+    return lambda: torch.autograd.grad(call(), inputs, grad)
+
+
+def run_size(args: argparse.Namespace, size: str) -> None:
+    """Print the forward and the forward + backward table of one map size."""
+    feat, flow, scale = inputs = make_inputs(args, size)
+    calls = {
+        'feature_warp': lambda: feature_warp(feat, flow, scale),
+        'grid_sample x scale': lambda: warp_by_grid_sample(feat, flow, scale),
+        'feat * scale': lambda: feat * scale,
+    }
+    grad = torch.randn_like(feat)
+    backward = {name: with_backward(f, inputs, grad) for name, f in calls.items()}
+    backward['feat * scale'] = with_backward(calls['feat * scale'], [feat, scale], grad)
+    map_bytes = feat.numel() * feat.element_size()
+    moved = None
+    if args.device != 'cpu':
+        target = torch.empty_like(feat)
+        calls['copy of feat'] = lambda: target.copy_(feat)
+        flow_bytes = flow.numel() * flow.element_size()
+        moved = {
+            'feature_warp': 3 * map_bytes + flow_bytes,
+            'feat * scale': 3 * map_bytes,
+            'copy of feat': 2 * map_bytes,
+        }
+    with torch.no_grad():
+        times = measure(calls, args.rounds, args.device)
+    report(f'{tuple(feat.shape)} forward', times, moved)
+    times = measure(backward, args.rounds, args.device)
+    report(f'{tuple(feat.shape)} forward + backward', times, None)
+
+
+def main() -> None:
+    """Print both tables of every size."""
+    args = parse_args()
+    if args.device != 'cpu' and not torch.cuda.is_available():
+        raise SystemExit('benchmark_op: there is no CUDA device here')
+    torch.set_num_threads(args.threads)
+    print(
+        f'{args.device}, {args.dtype}, {args.layout}, {args.flow} flow, '
+        f'{args.threads} threads, {torch.backends.cpu.get_cpu_capability()}, '
+        f'torch {torch.__version__}; medians of {args.rounds} interleaved rounds'
+    )
+    for size in args.sizes:
+        run_size(args, size)
+
+
+if __name__ == '__main__':
+    main()
