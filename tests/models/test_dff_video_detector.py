@@ -91,6 +91,8 @@ def randomise(model):
             nn.init.normal_(module.weight, std=(2 / fan) ** 0.5)
             if module.bias is not None:
                 nn.init.normal_(module.bias, std=0.1)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)  # mmdet's ResNet starts some at 0, frozen
 
 
 def build(name, *, interval=10, flow=None, frozen=()):
@@ -185,7 +187,8 @@ def name(request):
 def test_training_moves_every_parameter_of_all_parts(name):
     model = build(name).train()
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
-    optimizer = torch.optim.SGD(
+    # Adam moves whatever has a gradient, however small.
+    optimizer = torch.optim.Adam(
         [p for p in model.parameters() if p.requires_grad], lr=1e-4
     )
     for is_same in ([False, True], [False, False]):
@@ -194,7 +197,6 @@ def test_training_moves_every_parameter_of_all_parts(name):
         assert torch.isfinite(loss)
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1e6)
         optimizer.step()
     still = [
         n
@@ -525,6 +527,9 @@ def test_boxes_follow_a_video_that_really_shifts():
         for module in part.modules():
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.zeros_(module.bias)  # so that an empty scene gives no features
+    for name, module in model.detector.backbone.named_modules():
+        if name.endswith('.bn2'):
+            nn.init.zeros_(module.weight)  # no residual branch sees the borders
     images = [moving_patch(t) for t in range(3)]
     model.key_frame_scheduler.interval = 1
     wanted = best_boxes(model, images)
