@@ -9,7 +9,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from dff.analysis.offset_curves import plot_curves, read_curve, save_offset_curves
+from dff.analysis.offset_curves import (
+    plot_curves,
+    read_curve,
+    save_offset_curves,
+    tabulate_curves,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,3 +65,14 @@ def test_bad_input_is_named(tmp_path):
     with pytest.raises(ValueError, match='labels must be different'):
         save_offset_curves([path, path], tmp_path / 'out.png')
     assert not (tmp_path / 'out.png').exists()
+
+
+def test_table_holds_every_figure_and_the_means():
+    curves = {'dff': {0: 0.9, 1: 0.8, 2: 0.6, 3: 0.5}, 'short': {0: 0.9, 1: 0.7}}
+    lines = tabulate_curves(curves).splitlines()
+    cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
+    assert cells[0] == ['', '0', '1', '2', '3', 'mean 0-1', 'mean 2-3', 'mean 0-3']
+    assert cells[2] == [
+        'dff', '0.900', '0.800', '0.600', '0.500', '0.850', '0.550', '0.700'
+    ]  # fmt: skip
+    assert cells[3] == ['short', '0.900', '0.700', '-', '-', '0.800', '-', '-']

@@ -1,4 +1,4 @@
-"""Plot accuracy over the distance from the key frame.
+"""Plot and tabulate accuracy over the distance from the key frame.
 
 Example:
     python tools/analysis/plot_offsets.py dff.json copy.json --out offsets.png
@@ -6,7 +6,7 @@ Example:
 
 import argparse
 
-from dff.analysis.offset_curves import save_offset_curves
+from dff.analysis.offset_curves import save_offset_curves, tabulate_curves
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,9 +20,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Read, draw, say where."""
+    """Read, draw, print the table, say where."""
     args = parse_args()
-    save_offset_curves(args.json, args.out, figure=args.figure, labels=args.labels)
+    curves = save_offset_curves(
+        args.json, args.out, figure=args.figure, labels=args.labels
+    )
+    print(tabulate_curves(curves))
     print(f'picture: {args.out}')
 
 

@@ -88,3 +88,24 @@ def save_offset_curves(
     with write_atomically(out) as temporary:
         drawing.savefig(temporary, dpi=150)
     return curves
+
+
+def tabulate_curves(curves: Mapping[str, Curve]) -> str:
+    """Write the curves as a Markdown table, with their means.
+
+    The last columns are the means over the first half of the offsets, the second
+    half and all of them: at l = 10 over 0-4, 5-9 and 0-9.
+    """
+    offsets = sorted({offset for curve in curves.values() for offset in curve})
+    half = (len(offsets) + 1) // 2
+    spans = [span for span in (offsets[:half], offsets[half:], offsets) if span]
+    names = [f'mean {span[0]}-{span[-1]}' for span in spans]
+    rows = [['', *map(str, offsets), *names], ['---'] * (1 + len(offsets) + len(spans))]
+    for label, curve in curves.items():
+        cells = [f'{curve[o]:.3f}' if o in curve else '-' for o in offsets]
+        for span in spans:
+            known = [curve[o] for o in span if o in curve]
+            whole = len(known) == len(span)
+            cells.append(f'{sum(known) / len(span):.3f}' if whole else '-')
+        rows.append([label, *cells])
+    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
