@@ -142,7 +142,10 @@ loader['dataset'] = dict(dataset=dict(data_root={root!r}))
 train_dataloader = val_dataloader = test_dataloader = loader
 train_cfg = dict(max_iters=2, val_interval=2)
 param_scheduler = []
-model = dict(detector=dict(backbone=dict(init_cfg=None)))
+model = dict(
+    detector=dict(backbone=dict(init_cfg=None)),
+    propagation=dict(flow_estimator=dict(init_cfg=None)),
+)
 load_from = None
 """
 
