@@ -512,7 +512,9 @@ def best_boxes(model, images):
         data = sample(tuple(image.shape[1:]), video_id=0, frame_id=i)
         with torch.no_grad():
             result = model.test_step(dict(inputs=[image], data_samples=[data]))[0]
-        assert result.is_key_frame == (i == 0 or model.key_frame_scheduler.interval == 1)
+        assert result.is_key_frame == (
+            i == 0 or model.key_frame_scheduler.interval == 1
+        )
         results.append(result.pred_instances.bboxes[0])
     return torch.stack(results)
 

@@ -56,5 +56,8 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='VideoMetric', metric=dict(type='CocoMetric', metric='bbox'))
+val_evaluator = [
+    dict(type='VIDMetric'),
+    dict(type='VideoMetric', metric=dict(type='CocoMetric', metric='bbox')),
+]
 test_evaluator = val_evaluator
