@@ -4,7 +4,9 @@ _base_ = '../_base_/default_runtime.py'
 
 model = dict(
     type='FlowPretrainer',
-    flow_estimator=dict(type='FlowNetS', width=0.25, strides=(16,), scale_channels=None),
+    flow_estimator=dict(
+        type='FlowNetS', width=0.25, strides=(16,), scale_channels=None
+    ),
     motion_weight=9.0,  # nine tenths of the picture stand still
 )
 train_dataloader = dict(

@@ -14,4 +14,4 @@ train_dataloader = dict(
         working_scale=1.0,
     ),
 )
-train_cfg = dict(max_iters=400)
+train_cfg = dict(max_iters=800)

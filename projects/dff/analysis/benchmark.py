@@ -143,14 +143,27 @@ def time_model(
 
 
 def _round(model, frames, timings, watch, *, on_frame=lambda: None) -> None:
-    """Run each frame by the image model and by the stream, then the parts once."""
-    model.reset_stream()
-    spent = {'frame': 0.0, 'stream': 0.0}
+    """Run the frames by the image model, then as a stream, then the parts once.
+
+    The two take turns round by round, not frame by frame: a Frame between two frames
+    of the stream would find the caches and the allocator in another state than in use.
+    """
+    spent = 0.0
     for frame_id, image in enumerate(frames):
         data = make_data(model, image, frame_id)
         seconds, _ = watch.time(lambda d=data: model.image_model.test_step(d))
         timings.frame.append(seconds)
-        spent['frame'] += seconds
+        spent += seconds
+        on_frame()
+    timings.rounds.append((spent, _stream(model, frames, timings, watch)))
+    _time_parts(model, frames, timings, watch)
+
+
+def _stream(model, frames, timings, watch) -> float:
+    """Run the frames as a stream; return the seconds spent."""
+    model.reset_stream()
+    spent = 0.0
+    for frame_id, image in enumerate(frames):
         data = make_data(model, image, frame_id)
         seconds, results = watch.time(lambda d=data: model.test_step(d))
         is_key = results[0].metainfo['is_key_frame']
@@ -161,12 +174,10 @@ def _round(model, frames, timings, watch, *, on_frame=lambda: None) -> None:
                 f'with interval={len(frames)}'
             )
         (timings.key if is_key else timings.propagated).append(seconds)
-        spent['stream'] += seconds
+        spent += seconds
         predicted = results[0].get('pred_instances')
         timings.num_predictions.append(0 if predicted is None else len(predicted))
-        on_frame()
-    timings.rounds.append((spent['frame'], spent['stream']))
-    _time_parts(model, frames, timings, watch)
+    return spent
 
 
 def _time_parts(model, frames, timings, watch) -> None:
