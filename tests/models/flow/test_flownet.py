@@ -243,3 +243,32 @@ def test_it_is_built_by_name():
     cfg = dict(type='FlowNetS', width=0.25, strides=[8, 16], scale_channels=[4, 7])
     net = MODELS.build(cfg)
     assert [conv.out_channels for conv in net.predict_scale] == [4, 7]
+
+
+@pytest.mark.parametrize('size', [(70, 90), (128, 192), (600, 1000)])
+def test_tiny_maps_are_convolved_as_stock_layers_do(size):
+    """Layers with few positions are products of matrices: same values, gradients."""
+    torch.manual_seed(0)
+    net = FlowNetS(width=0.125, scale_channels=4)
+    layers = {'conv6_1': net.conv6_1, 'deconv5': net.deconv5}
+    height, width = (-(-side // 128) for side in size)
+    for name, layer in layers.items():
+        torch.nn.init.normal_(layer.bias)
+        x = torch.rand(1, layer.in_channels, height, width, requires_grad=True)
+        if name == 'conv6_1':
+            wanted = F.conv2d(x, layer.weight, layer.bias, padding=1)
+            got = layer(x)
+        else:
+            skip = torch.zeros(1, 1, 2 * height - 1, 2 * width)
+            wanted = F.conv_transpose2d(x, layer.weight, layer.bias, stride=2)
+            wanted = wanted[..., 1 : 2 * height, 1 : 2 * width + 1]
+            got = layer(x, skip)
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5)
+        seed = torch.rand_like(wanted)
+        parts = (x, layer.weight, layer.bias)
+        for a, b in zip(
+            torch.autograd.grad(got, parts, seed),
+            torch.autograd.grad(wanted, parts, seed),
+            strict=True,
+        ):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)

@@ -41,6 +41,30 @@ DECODER = (
 )
 
 
+# On a CPU, a convolution that has more weights than positions spends its time on
+# re-ordering the weights; as a plain product of matrices it takes a third.
+FEW_POSITIONS = 64
+
+
+def _is_tiny(x: Tensor) -> bool:
+    return (
+        x.device.type == 'cpu'
+        and x.shape[0] == 1
+        and x.shape[-2] * x.shape[-1] <= FEW_POSITIONS
+    )
+
+
+class _Conv(nn.Conv2d):
+    """Convolution that is a product of matrices on tiny maps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride != (1, 1) or not _is_tiny(x):
+            return super().forward(x)
+        columns = F.unfold(x, self.kernel_size, padding=self.padding)[0]
+        out = torch.addmm(self.bias[:, None], self.weight.flatten(1), columns)
+        return out.view(1, -1, *x.shape[-2:])  # (1, C, h, w)
+
+
 class _Upsample(nn.ConvTranspose2d):
     """Deconvolution 4x4, stride 2, with bias, cropped by (1, 1) to the skip's size."""
 
@@ -49,7 +73,15 @@ class _Upsample(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         height, width = skip.shape[-2:]
-        return super().forward(x)[..., 1 : 1 + height, 1 : 1 + width]
+        return self._deconvolve(x)[..., 1 : 1 + height, 1 : 1 + width]
+
+    def _deconvolve(self, x: Tensor) -> Tensor:
+        if not _is_tiny(x):
+            return super().forward(x)
+        columns = self.weight.flatten(1).t() @ x[0].flatten(1)
+        size = [2 * side + 2 for side in x.shape[-2:]]
+        out = F.fold(columns[None], size, self.kernel_size, stride=self.stride)
+        return out + self.bias.view(1, -1, 1, 1)
 
 
 @MODELS.register_module()
@@ -137,7 +169,7 @@ class FlowNetS(BaseModule):
     def _build_encoder(self, counts: dict[str, int]) -> None:
         before = 2 * 3  # both frames, RGB
         for name, _, kernel, stride in ENCODER:
-            conv = nn.Conv2d(before, counts[name], kernel, stride, kernel // 2)
+            conv = _Conv(before, counts[name], kernel, stride, kernel // 2)
             self.add_module(name, conv)
             before = counts[name]
 
