@@ -132,7 +132,7 @@ def test_stock_model_gives_what_mmdet_gives(frame_cfg, checkpoint):
     frames = video(3)
     samples = list(inferencer(frames))
     inferencer.model.cfg = frame_cfg  # mmdet reads it
-    stock = Compose([dict(type='mmdet.LoadImageFromNDArray'), PIPELINE[1], PIPELINE[3]])
+    stock = Compose([dict(type='LoadImageFromNDArray'), PIPELINE[1], PIPELINE[3]])
     for i, (frame, sample) in enumerate(zip(frames, samples, strict=True)):
         assert same(sample, inference_detector(inferencer.model, frame, stock))
         assert len(sample.pred_instances) == 20

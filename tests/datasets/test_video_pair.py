@@ -13,7 +13,7 @@ import dff  # noqa: F401
 from dff.evaluation import VideoMetric
 
 LOAD = [
-    dict(type='mmdet.LoadImageFromFile'),
+    dict(type='LoadImageFromFile'),
     dict(type='mmdet.LoadAnnotations', with_bbox=True),
 ]
 PACK = dict(type='mmdet.PackDetInputs', meta_keys=('flip',))
