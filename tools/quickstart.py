@@ -6,6 +6,8 @@ goes on where it was when it is started again.
 """
 
 import argparse
+import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -28,6 +30,12 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
+def shorten(path: Path) -> str:
+    """Give a path from here if it is below, or else in full."""
+    here = Path.cwd()
+    return os.path.relpath(path) if path.is_relative_to(here) else str(path)
+
+
 def main(args: argparse.Namespace) -> None:
     """Do the job and name what came out."""
     start = time.monotonic()
@@ -47,8 +55,8 @@ def main(args: argparse.Namespace) -> None:
         (job.table, 'the table above'),
         (job.table.with_suffix('.json'), 'all figures'),
     ):
-        print(f'  {path}  {what}')
-    model = f'{job.config("dff")} {job.weights("dff")}'
+        print(f'  {shorten(path)}  {what}')
+    model = shlex.join(shorten(p) for p in (job.config('dff'), job.weights('dff')))
     print(
         f'\nA video of your own: python tools/video_demo.py VIDEO {model} --out OUT.mp4'
         '\nYour own data and detector: docs/own_data.md, docs/own_configs.md; e.g.'

@@ -1,7 +1,6 @@
 # A narrow FlowNet that learns the motion of synthetic videos; no label is read.
 _base_ = './flownets_quarter_chained_pets.py'
 
-model = dict(motion_weight=4.0)
 train_dataloader = dict(
     dataset=dict(
         dataset=dict(
@@ -14,4 +13,5 @@ train_dataloader = dict(
         working_scale=1.0,
     ),
 )
-train_cfg = dict(max_iters=800)
+train_cfg = dict(max_iters=1600)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -14,7 +14,7 @@ model = dict(
             scale_channels=256,
             init_cfg=dict(  # configs/flow/flownets_quarter_chained_synthetic.py
                 type='Pretrained',
-                checkpoint='work_dirs/flownets_quarter_chained_synthetic/iter_400.pth',
+                checkpoint='work_dirs/flownets_quarter_chained_synthetic/iter_1600.pth',
                 prefix='flow_estimator.',
             ),
         ),
@@ -22,7 +22,7 @@ model = dict(
     key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=10),
 )
 train_dataloader = dict(dataset=dict(pairs=True))
-train_cfg = dict(max_iters=200, val_interval=200)
+train_cfg = dict(max_iters=300, val_interval=300)
 # N and N_task start from Frame, F from its pre-training.
 optim_wrapper = dict(
     optimizer=dict(lr=2e-4),

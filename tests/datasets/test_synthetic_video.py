@@ -18,6 +18,17 @@ def test_equal_seeds_give_equal_videos():
     assert not np.array_equal(first[0], first[2])
 
 
+def test_half_the_speed_is_the_same_scene_at_twice_the_frame_rate():
+    fast = SyntheticVideo(3, size=(96, 64), seed=5)
+    slow = SyntheticVideo(5, size=(96, 64), seed=5, speed=0.5)
+    for time in range(3):
+        assert np.array_equal(fast.render(time).image, slow.render(2 * time).image)
+        assert np.array_equal(fast.render(time).boxes, slow.render(2 * time).boxes)
+    assert not np.array_equal(slow.render(1).image, slow.render(2).image)
+    with pytest.raises(ValueError, match='speed must be positive, got 0'):
+        SyntheticVideo(3, speed=0)
+
+
 def test_boxes_are_the_extents_of_what_is_visible():
     """Paint the shapes one by one, in a loop, and look what is left of each."""
     video = SyntheticVideo(12, size=(48, 36), seed=3, num_objects=7)

@@ -27,6 +27,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--label-every', type=int, default=1, help='label every n-th frame only'
     )
+    parser.add_argument(
+        '--speed', type=float, default=1.0, help='0.5: as at twice the frame rate'
+    )
     return parser.parse_args()
 
 
@@ -41,6 +44,7 @@ def main() -> None:
         size=args.size,
         seed=args.seed,
         label_every=args.label_every,
+        speed=args.speed,
     )
     print(writer.report())
     print(f'wrote {args.out}/annotations/{args.name}.json')

@@ -52,6 +52,7 @@ class Settings:
         size: (width, height) of the videos.
         train: Number of training videos and frames of each.
         test: The same for testing.
+        speed: Of the shapes: at 0.5 they move by up to 20 pixels within l frames.
         interval: l, also the number of offsets.
         iterations: Of each training; None is what its config says.
         batch_size: Of each training, likewise.
@@ -61,6 +62,7 @@ class Settings:
     size: tuple[int, int] = (256, 192)
     train: tuple[int, int] = (120, 12)
     test: tuple[int, int] = (4, 30)
+    speed: float = 0.5
     interval: int = 10
     iterations: int | None = None
     batch_size: int | None = None
@@ -149,6 +151,7 @@ class QuickStart:
                 num_frames=frames,
                 size=given.size,
                 seed=seed,
+                speed=given.speed,
             )
 
     def _train(self, step: Step, log: Path) -> None:

@@ -98,7 +98,7 @@ class _Shape:
         stripes = np.arange(PATCH) // int(rng.integers(6, 14)) % 2 == 0
         self.texture[stripes] = 0.6 * self.texture[stripes]
 
-    def pose(self, time: int) -> tuple[np.ndarray, float, float]:
+    def pose(self, time: float) -> tuple[np.ndarray, float, float]:
         """Return centre (x, y), radius and angle at a frame."""
         path = self.start + self.velocity * time
         centre = np.array(
@@ -108,7 +108,9 @@ class _Shape:
         radius = self.radius * (1 + amplitude * math.sin(rate * time + phase))
         return centre, radius, self.angle[0] + self.angle[1] * time
 
-    def draw(self, image: np.ndarray, instances: np.ndarray, *, time: int, number: int):
+    def draw(
+        self, image: np.ndarray, instances: np.ndarray, *, time: float, number: int
+    ) -> int:
         """Paint the shape over `image` and `number` over `instances`.
 
         Returns:
@@ -161,6 +163,7 @@ class SyntheticVideo:
         size: tuple[int, int] = (320, 240),
         seed: int | tuple[int, ...] = 0,
         num_objects: int | None = None,
+        speed: float = 1.0,
     ) -> None:
         """Draw the scene.
 
@@ -169,14 +172,19 @@ class SyntheticVideo:
             size: (width, height) in pixels, at least 32 each.
             seed: Equal seeds give equal videos.
             num_objects: Number of shapes, by default drawn from 3 to 6.
+            speed: At 1 a shape moves by 0.3 to 1.6 % of the width a frame; 0.5 is
+                the same scene at twice the frame rate.
         """
         if num_frames < 1:
             raise ValueError(f'num_frames must be >= 1, got {num_frames}')
         if min(size) < 32:
             raise ValueError(f'size must be at least 32x32, got {size[0]}x{size[1]}')
         rng = np.random.default_rng(seed)
+        if not speed > 0:
+            raise ValueError(f'speed must be positive, got {speed}')
         self.num_frames = num_frames
         self.size = size
+        self.speed = speed
         count = int(rng.integers(3, 7)) if num_objects is None else num_objects
         self.shapes = [_Shape(rng, size) for _ in range(count)]
         self.margin = max(8, min(size) // 8)  # pixels the background may pan
@@ -195,8 +203,9 @@ class SyntheticVideo:
         for time in range(self.num_frames):
             yield self.render(time)
 
-    def render(self, time: int) -> SyntheticFrame:
-        """Render one frame."""
+    def render(self, frame: int) -> SyntheticFrame:
+        """Render one frame, counted from 0."""
+        time = frame * self.speed
         pan = [
             _reflect(p, 2 * self.margin) for p in self.pan_start + self.pan_speed * time
         ]

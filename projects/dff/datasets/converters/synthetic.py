@@ -17,6 +17,7 @@ def write_synthetic_set(
     size: tuple[int, int] = (320, 240),
     seed: int = 0,
     label_every: int = 1,
+    speed: float = 1.0,
 ) -> CocoVIDWriter:
     """Write OUT/annotations/NAME.json, OUT/frames and OUT/labels.
 
@@ -31,6 +32,7 @@ def write_synthetic_set(
         size: (width, height).
         seed: Equal seeds give equal sets.
         label_every: Label every n-th frame only.
+        speed: Of all motion, see `SyntheticVideo`.
     """
     if min(num_videos, label_every) < 1:
         values = f'{num_videos} and {label_every}'
@@ -40,7 +42,7 @@ def write_synthetic_set(
     for number in track(range(num_videos), f'synthetic {name}'):
         video_name = f'{name}_{number:04d}'
         video_id = writer.add_video(video_name)
-        video = SyntheticVideo(num_frames, size=size, seed=(seed, number))
+        video = SyntheticVideo(num_frames, size=size, seed=(seed, number), speed=speed)
         for frame_id, frame in enumerate(video):
             stem = f'{video_name}/{frame_id:06d}'
             write_image(frame.image, out / 'frames' / f'{stem}.jpg')
