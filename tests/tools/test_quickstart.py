@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,8 @@ def test_dff_starts_from_frame_and_from_the_flow(finished):
     log = (out / 'logs/train_dff.log').read_text()
     assert f'load flow_estimator. in model from: {out}/flow/iter_2.pth' in log
     assert f'Load checkpoint from {out}/frame/iter_2.pth' in log
+    found = re.search(r'(\d+) of (\d+) keys of detector are filled', log)
+    assert found and found.group(1) == found.group(2) != '0'
 
 
 def test_a_second_start_does_nothing_again(finished, capsys):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ from .offset_curves import Curve, plot_curves, read_curve
 FIGURE = 'vid/AP50'
 ZOOM = 3  # the synthetic frames are too small for captions
 DEMO_FPS = 10
-SCORE_THR = 0.5
+SCORE_THR = 0.4
 
 
 @dataclass(frozen=True)
@@ -58,30 +58,45 @@ def save_flow_picture(models: Mapping[str, ModelFiles], video: Path, out: Path) 
     """Draw key, cur, flow and the key frame warped by it, one row a model.
 
     The frames are the first of the video and the last that is propagated from it;
-    the colours are Middlebury's, their full strength the longest motion of a row.
+    the colours are Middlebury's, their full strength the longest motion of all.
     """
+    views = {label: _view_flow(files, video) for label, files in models.items()}
+    longest = max(np.linalg.norm(view.flow, axis=2).max() for view in views.values())
     rows = []
-    for label, files in models.items():
-        inferencer = files.load()
-        results = inferencer.with_images(video)
-        (key, _), *_, (cur, sample) = islice(results, files.interval)
-        flow = flow_at_image_size(
-            inferencer.flow,
-            inferencer.flow_stride,
-            img_shape=sample.img_shape,
-            ori_shape=sample.ori_shape,
-        )
+    for label, view in views.items():
         panels = {
-            'key frame k': key,
-            f'frame i = k + {sample.offset}': cur,
-            f'flow i to k: {label}': flow_to_color(flow),
-            'key frame warped to i': warp_image(key, flow),
+            'key frame k': view.key,
+            f'frame i = k + {view.offset}': view.cur,
+            f'flow i to k: {label}': flow_to_color(view.flow, max_norm=longest),
+            'key frame warped to i': warp_image(view.key, view.flow),
         }
         rows.append([draw_caption(_enlarge(p), t) for t, p in panels.items()])
     picture = np.concatenate([np.concatenate(row, axis=1) for row in rows])
     with write_atomically(out) as temporary:
         if not cv2.imwrite(str(temporary), picture, [cv2.IMWRITE_JPEG_QUALITY, 85]):
             raise OSError(f'{out} cannot be written')
+
+
+class _FlowView(NamedTuple):
+    """Images key and cur (H, W, 3), the flow between them (H, W, 2), i - k."""
+
+    key: np.ndarray
+    cur: np.ndarray
+    flow: np.ndarray
+    offset: int
+
+
+def _view_flow(files: ModelFiles, video: Path) -> _FlowView:
+    inferencer = files.load()
+    results = inferencer.with_images(video)
+    (key, _), *_, (cur, sample) = islice(results, files.interval)
+    flow = flow_at_image_size(
+        inferencer.flow,
+        inferencer.flow_stride,
+        img_shape=sample.img_shape,
+        ori_shape=sample.ori_shape,
+    )
+    return _FlowView(key, cur, flow, sample.offset)
 
 
 def warp_image(key: np.ndarray, flow: np.ndarray) -> np.ndarray:
