@@ -10,7 +10,8 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch.testing import assert_close
 
-from dff.models.rfcn_neck import RFCNNeck, split_branches
+from dff.models.dilated_neck import DilatedNeck
+from dff.models.rfcn_branches import split_branches
 
 SHAPE = (96, 128)
 NMS = dict(type='nms', iou_threshold=0.7, offset=1)
@@ -50,7 +51,7 @@ def make_config(width=64):
             strides=(1, 2, 2, 1),
             dilations=(1, 1, 1, 2),
         ),
-        neck=dict(type='RFCNNeck', in_channels=128, out_channels=width, dilation=2),
+        neck=dict(type='DilatedNeck', in_channels=128, out_channels=width, dilation=2),
         rpn_head=dict(
             type='RFCNRPNHead',
             in_channels=32,
@@ -160,7 +161,7 @@ def test_rpn_maps_belong_to_the_anchors_in_order(model):
 
 
 def test_neck_is_dilated_and_reads_the_last_level():
-    neck = RFCNNeck(2, 4, dilation=3)
+    neck = DilatedNeck(2, 4, dilation=3)
     torch.nn.init.constant_(neck.conv.conv.weight, 1.0)
     torch.nn.init.zeros_(neck.conv.conv.bias)
     impulse = torch.zeros(1, 2, 9, 11)
@@ -176,7 +177,7 @@ def test_neck_is_dilated_and_reads_the_last_level():
 
 
 def test_neck_with_normalisation_has_no_bias_and_learns():
-    neck = RFCNNeck(2, 4, norm_cfg=dict(type='BN'))
+    neck = DilatedNeck(2, 4, norm_cfg=dict(type='BN'))
     assert neck.conv.conv.bias is None
     (out,) = neck(torch.randn(4, 2, 9, 11))
     assert out.mean().item() == pytest.approx(0.4, abs=0.05)  # half of a unit normal

@@ -2,15 +2,7 @@
 
 import argparse
 
-from dff.datasets.converters import convert_mot
-
-
-def parse_frames(text: str) -> tuple[int, int | None]:
-    """Read `FIRST-LAST` or `FIRST-` (0-based, both included)."""
-    first, dash, last = text.partition('-')
-    if not dash or not first.isdigit() or not (last == '' or last.isdigit()):
-        raise argparse.ArgumentTypeError(f'expected FIRST-LAST, got {text!r}')
-    return int(first), int(last) if last else None
+from dff.datasets.converters import convert_mot, parse_frames
 
 
 def parse_args() -> argparse.Namespace:

@@ -22,7 +22,7 @@ model = dict(
         ),
     ),
     neck=dict(
-        type='RFCNNeck',
+        type='DilatedNeck',
         in_channels=320,
         out_channels=256,
         dilation=2,  # 6 of the paper is for larger images

@@ -22,7 +22,7 @@ model = dict(
         # neither torchvision's (other style) nor Detectron's (BGR) fit.
         init_cfg=dict(type='Pretrained', checkpoint='data/weights/resnet101_mxnet.pth'),
     ),
-    neck=dict(type='RFCNNeck', in_channels=2048, out_channels=1024, dilation=6),
+    neck=dict(type='DilatedNeck', in_channels=2048, out_channels=1024, dilation=6),
     rpn_head=dict(
         type='RFCNRPNHead',
         in_channels=512,

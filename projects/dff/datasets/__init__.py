@@ -1,8 +1,17 @@
 """Video data: frame pairs for training, streams for test."""
 
+from .camvid import CamVidDataset
 from .chained_flow import ChainedFlowDataset
 from .coco_vid import CocoVIDDataset
+from .file_pattern import FilePattern
 from .video_pair import VideoPairDataset
 from .video_sampler import VideoSampler
 
-__all__ = ['ChainedFlowDataset', 'CocoVIDDataset', 'VideoPairDataset', 'VideoSampler']
+__all__ = [
+    'CamVidDataset',
+    'ChainedFlowDataset',
+    'CocoVIDDataset',
+    'FilePattern',
+    'VideoPairDataset',
+    'VideoSampler',
+]

@@ -84,7 +84,10 @@ def check_pairable(pipeline: Sequence, dataset: Any) -> None:
 
 
 class PairedPipeline:
-    """Run a pipeline on single frames, or on `cur` and `key` alike."""
+    """Run a pipeline on single frames, or on `cur` and `key` alike.
+
+    The label map of a frame that is not labelled is not looked for.
+    """
 
     def __init__(self, pipeline: Sequence) -> None:
         """Build the transforms (`Compose`)."""
@@ -142,7 +145,11 @@ class PairedPipeline:
     def _run(self, info: dict) -> tuple[dict | None, tuple[int, int] | None]:
         """Return the packed frame and its (height, width) as read."""
         path, size, results = info['img_path'], None, info
+        lacks_map = 'seg_map_path' in info and not info.get('is_labelled', True)
         for transform in self.compose.transforms:
+            if lacks_map and type(transform).__name__.endswith('LoadAnnotations'):
+                continue
+            had_map = 'gt_seg_map' in results
             try:
                 results = transform(results)
             except (AssertionError, cv2.error) as error:
@@ -153,7 +160,18 @@ class PairedPipeline:
                 return None, size
             if size is None and 'img' in results:
                 size = tuple(results['img'].shape[:2])
+            if not had_map and 'gt_seg_map' in results:
+                _check_map(results['gt_seg_map'], info, size)
         return results, size
+
+
+def _check_map(label_map: np.ndarray, info: dict, size: tuple | None) -> None:
+    """Refuse a label map that does not lie on its image pixel by pixel."""
+    if size is not None and label_map.shape != size:
+        raise ValueError(
+            f'label map {info["seg_map_path"]} must have the size {size} (H, W) of '
+            f'its image {info["img_path"]} and one channel, got {label_map.shape}'
+        )
 
 
 def _with_image(info: dict, img_path: str) -> dict:

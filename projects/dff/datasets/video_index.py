@@ -4,15 +4,21 @@ from collections import defaultdict
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmengine.fileio import exists
+
+from .file_pattern import FilePattern
 
 
 class VideoIndex:
     """Flat list of the frames of a data set: video after video, by frame id.
 
-    Two kinds of data sets are understood: one item a frame, with `video_id` and
-    `frame_id` (`CocoVIDDataset`), and one item a video, with a list `images`
-    (MMDetection's `BaseVideoDataset`). Without either, every item is a still, a
-    video of one frame; that must be asked for.
+    Three kinds of data sets are understood: one item a frame, with `video_id` and
+    `frame_id` (`CocoVIDDataset`); one item a video, with a list `images`
+    (MMDetection's `BaseVideoDataset`); and one item an image whose file name tells
+    video and frame (`file_pattern`; any data set of MMSegmentation). Otherwise every
+    item is a still, a video of one frame; that must be asked for.
+
+    A frame that names a label map is labelled if the map is there.
 
     Attributes:
         frame_ids: Frame id of each frame.
@@ -22,12 +28,19 @@ class VideoIndex:
         spans: (start, stop) of each video.
     """
 
-    def __init__(self, dataset: BaseDataset, *, as_stills: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: BaseDataset,
+        *,
+        as_stills: bool = False,
+        file_pattern: FilePattern | None = None,
+    ) -> None:
         """Walk through the data set once.
 
         Args:
             dataset: What to index; nothing of it is copied.
             as_stills: Whether items without video information are stills.
+            file_pattern: What tells video and frame where the data set does not.
         """
         self.dataset = dataset
         videos = defaultdict(list)
@@ -37,12 +50,14 @@ class VideoIndex:
             for position, image in enumerate(images):
                 video_id = image.get('video_id', item.get('video_id'))
                 frame_id = image.get('frame_id')
-                if video_id is None or frame_id is None:
+                if file_pattern is not None:
+                    video_id, frame_id = file_pattern.parse(image['img_path'])
+                elif video_id is None or frame_id is None:
                     self._check_still(image, as_stills)
                     video_id, frame_id = f'still_{image.get("img_id", idx)}', 0
                 source = position if 'images' in item else -1
                 videos[video_id].append((frame_id, idx, source, *self._describe(image)))
-        self._flatten(videos)
+        self._flatten(videos if file_pattern is None else file_pattern.split(videos))
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -82,12 +97,16 @@ class VideoIndex:
             raise ValueError(
                 f'{type(self.dataset).__name__} gives no video information: '
                 f'{image.get("img_path")} has no video_id and frame_id. If these '
-                'are single images, say as_stills=True (then k = i)'
+                'are single images, say as_stills=True (then k = i); if the file '
+                'name tells video and frame, name a file_pattern'
             )
 
     @staticmethod
     def _describe(image: dict) -> tuple[bool, int, int]:
-        is_labelled = image.get('is_labelled', image.get('is_vid_train_frame', True))
+        is_labelled = image.get('is_labelled', image.get('is_vid_train_frame'))
+        if is_labelled is None:
+            seg_map_path = image.get('seg_map_path')
+            is_labelled = seg_map_path is None or exists(seg_map_path)
         instances = image.get('instances', ())
         num_instances = sum(not item.get('ignore_flag', 0) for item in instances)
         min_side = min(image.get('height', -1), image.get('width', -1))

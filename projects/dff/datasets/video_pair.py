@@ -1,6 +1,6 @@
 """Frame pairs (k, i) for training, streams and fixed offsets for test."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,11 +8,15 @@ from mmengine.dataset import BaseDataset
 from mmengine.fileio import exists
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
+from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
+from .file_pattern import FilePattern
 from .frame_selection import Item, select_pairs, select_training
 from .paired_pipeline import PairedPipeline, check_pairable
 from .video_index import VideoIndex
+
+VOID = 255  # label of pixels that count nowhere, in MMSegmentation
 
 
 @DATASETS.register_module()
@@ -46,6 +50,7 @@ class VideoPairDataset(Dataset):
         clamp_test_offsets: bool = False,
         missing: Literal['error', 'nearest'] = 'error',
         as_stills: bool = False,
+        file_pattern: str | Mapping | None = None,
         pairs: bool = True,
         frame_stride: int = 1,
         max_frames_per_video: int | None = None,
@@ -64,6 +69,8 @@ class VideoPairDataset(Dataset):
                 before it; else `num_left_out` frames are left out of every offset.
             missing: For a key that is not there: raise, or take the nearest.
             as_stills: Whether items without video information are stills (k = i).
+            file_pattern: What tells video and frame of a file, a regular expression
+                or the arguments of `FilePattern`; for data sets that do not know.
             pairs: Whether training items are pairs.
             frame_stride: Take every n-th labelled frame of a video in training.
             max_frames_per_video: Take at most so many, evenly spread.
@@ -77,7 +84,13 @@ class VideoPairDataset(Dataset):
         self.missing = missing
         self.max_refetch = max_refetch
         self.dataset, filter_cfg = build_frames(dataset)
-        self.index = VideoIndex(self.dataset, as_stills=as_stills)
+        self.index = VideoIndex(
+            self.dataset,
+            as_stills=as_stills,
+            file_pattern=None
+            if file_pattern is None
+            else FilePattern.build(file_pattern),
+        )
         self.pipeline = PairedPipeline(pipeline)
         if test_mode:
             self.items = self._select_test(test_offsets, clamp_test_offsets)
@@ -175,7 +188,7 @@ class VideoPairDataset(Dataset):
         meta = self._metainfo_of(info)
         data = self.pipeline.single(info)
         if data is not None:
-            data['data_samples'].set_metainfo(meta)
+            self._finish(data['data_samples'], meta)
         return data
 
     def _prepare_pair(self, cur: int, key: int) -> dict | None:
@@ -195,8 +208,26 @@ class VideoPairDataset(Dataset):
                 return None
             packed = both[0]
             inputs = dict(cur=packed['inputs'], key=both[1]['inputs'])
-        packed['data_samples'].set_metainfo(meta)
+        self._finish(packed['data_samples'], meta)
         return dict(inputs=inputs, data_samples=packed['data_samples'])
+
+    def _finish(self, sample: BaseDataElement, meta: dict) -> None:
+        """Write the metainfo; refuse labels that the class list does not name.
+
+        Losses index with labels, and metrics leave such pixels out without a word.
+        """
+        sample.set_metainfo(meta)
+        if 'gt_sem_seg' not in sample:
+            return
+        labels = sample.gt_sem_seg.data
+        void = labels == getattr(self.dataset, 'ignore_index', VOID)
+        wrong = labels.ge(len(self.metainfo['classes'])) & ~void & (labels != VOID)
+        if wrong.any():
+            raise ValueError(
+                f'the label map of {meta["img_path"]} holds the labels '
+                f'{labels[wrong].unique().tolist()}; there are '
+                f'{len(self.metainfo["classes"])} classes, and {VOID} is void'
+            )
 
     def _metainfo_of(self, info: dict) -> dict:
         names = ('video_id', 'frame_id', 'video_name', 'is_labelled', 'img_path')

@@ -1,12 +1,12 @@
 """Models: flow networks, propagation, and the video wrappers."""
 
 from .dff_video_detector import DFFVideoDetector
+from .dilated_neck import DilatedNeck
 from .key_frame import FixedKeyFrameScheduler, StreamState
 from .propagation import FeaturePropagation
 from .rfcn import RFCN
 from .rfcn_boxes import RFCNAnchorGenerator, RFCNBBoxCoder
 from .rfcn_head import RFCNHead
-from .rfcn_neck import RFCNNeck
 from .rfcn_rpn import RFCNRPNHead
 from .video_model import DFFVideoModel, FeatureSeam
 
@@ -20,7 +20,7 @@ __all__ = [
     'RFCNAnchorGenerator',
     'RFCNBBoxCoder',
     'RFCNHead',
-    'RFCNNeck',
+    'DilatedNeck',
     'RFCNRPNHead',
     'StreamState',
 ]

@@ -28,7 +28,7 @@ class RFCN(TwoStageDetector):
 
         Args:
             backbone: any backbone; its last level is used.
-            neck: ``RFCNNeck``.
+            neck: ``DilatedNeck``.
             rpn_head: ``RFCNRPNHead``.
             roi_head: ``RFCNHead``.
             channels_last: Whether weights, and so all maps, are stored channels

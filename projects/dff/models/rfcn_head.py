@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dff.ops import ps_roi_pool
 
-from .rfcn_neck import full_precision, split_branches
+from .rfcn_branches import full_precision, split_branches
 
 NORMAL_INIT = dict(type='Normal', layer='Conv2d', std=0.01)  # released code
 BOX_CODER = dict(

@@ -8,7 +8,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from .rfcn_neck import full_precision, split_branches
+from .rfcn_branches import full_precision, split_branches
 
 FIRST_PROPOSALS = 4  # candidates a proposal wanted that NMS is first run on
 
