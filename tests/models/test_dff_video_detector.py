@@ -435,10 +435,26 @@ def test_a_frozen_pattern_that_matches_nothing_is_an_error():
         build('retinanet', frozen=['detector.trunk'])
 
 
-def test_a_frame_without_its_place_names_meta_keys():
+def test_half_of_a_place_names_meta_keys():
     model = build('retinanet').eval()
-    with pytest.raises(ValueError, match='video_id and frame_id.*meta_keys'):
-        model.test_step(dict(inputs=[frame(0)], data_samples=[sample()]))
+    batch = dict(inputs=[frame(0)], data_samples=[sample(frame_id=3)])
+    with pytest.raises(ValueError, match='needs video_id, too.*meta_keys'):
+        model.test_step(batch)
+
+
+def test_frames_without_a_video_are_key_frames():
+    model = build('retinanet').eval()
+    images = [frame(0), frame(1)]
+    batch = dict(inputs=images, data_samples=[sample(), sample()])
+    results = model.test_step(batch)
+    assert [r.is_key_frame for r in results] == [True, True]
+    assert model.stream.is_empty
+    expected = model.detector.test_step(
+        dict(inputs=images[1:], data_samples=[sample()])
+    )
+    assert torch.equal(
+        results[1].pred_instances.bboxes, expected[0].pred_instances.bboxes
+    )
 
 
 def test_training_on_single_images_is_an_error():

@@ -201,7 +201,7 @@ def test_flow_values_follow_the_strides_of_the_levels():
 @pytest.mark.parametrize(
     'feats, message',
     [
-        ([torch.rand(1, 5, 4, 6)] * 2, 'gives 2 feature levels'),
+        ([torch.rand(1, 5, 4, 6)] * 2, 'has 2 feature levels'),
         (torch.rand(1, 5, 16, 24), 'is not stride 16'),
         (torch.rand(1, 7, 4, 6), 'scale_channels of level 0 is 5.*7 channels'),
     ],

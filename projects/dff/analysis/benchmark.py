@@ -187,10 +187,15 @@ def _time_parts(model, frames, timings, watch) -> None:
     shapes = [sample.metainfo['img_shape']]
     seconds, feats = watch.time(lambda: seam.head(key))
     timings.n_feat.append(seconds)
-    seconds, found = watch.time(lambda: propagation.estimate(cur, key, shapes))
+    levels = seam.levels(feats)
+    seconds, found = watch.time(
+        lambda: propagation.estimate(cur, key, shapes, levels=levels)
+    )
     timings.flow.append(seconds)
     seconds, feats = watch.time(
-        lambda: propagation.warp(feats, propagation.fields(*found, feats))
+        lambda: propagation.warp(
+            feats, propagation.fields(*found, feats, levels=levels)
+        )
     )
     timings.warp.append(seconds)
     seconds, _ = watch.time(lambda: seam.run('predict', cur, feats, [sample]))

@@ -102,6 +102,7 @@ def count_macs(call: Callable[[], Any]) -> tuple[int, Any]:
 def warp_macs(fields: list[tuple[Tensor, Tensor | None]], feats: Any) -> int:
     """Count W over all levels: four taps for each output value, one for the scale."""
     levels = [feats] if isinstance(feats, Tensor) else feats
+    levels = [feat for feat in levels if feat is not None]  # None: read by no head
     total = 0
     for feat, (_, scale) in zip(levels, fields, strict=True):
         total += feat.numel() * (BILINEAR_TAPS + (scale is not None))
@@ -125,9 +126,12 @@ def measure_complexity(
     seam, propagation = model.seam, model.propagation
     shapes = [sample.metainfo['img_shape']]
     n_feat, feats = count_macs(lambda: seam.head(image))
-    flow, field = count_macs(lambda: propagation.estimate(image, image, shapes))
+    levels = seam.levels(feats)
+    flow, field = count_macs(
+        lambda: propagation.estimate(image, image, shapes, levels=levels)
+    )
     with torch.no_grad():
-        fields = propagation.fields(*field, feats)
+        fields = propagation.fields(*field, feats, levels=levels)
     n_task, _ = count_macs(lambda: seam.run('predict', image, feats, [sample]))
     return Complexity(
         n_feat=n_feat, flow=flow, warp=warp_macs(fields, feats), n_task=n_task

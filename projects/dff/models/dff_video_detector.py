@@ -1,11 +1,11 @@
 """Deep Feature Flow around a detector of MMDetection."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from mmdet.registry import MODELS
 from torch import nn
 
-from .video_model import DFFVideoModel, with_preprocessor
+from .video_model import DFFVideoModel
 
 
 @MODELS.register_module()
@@ -16,12 +16,9 @@ class DFFVideoDetector(DFFVideoModel):
         detector: Config of the detector, its ``data_preprocessor`` included.
         propagation: Config of :class:`FeaturePropagation`; its flow network's
             ``strides`` are those of the detector's feature levels.
-        key_frame_scheduler: Config of the scheduler.
-        frozen_modules: Name patterns of what is not trained, for example
-            ``['detector']`` (fix N) or ``['propagation.flow_estimator']`` (fix F).
-        data_preprocessor: Preprocessor for a detector config that has none; this is
-            how mmengine's Runner passes one from a config's top level.
-        init_cfg: As in mmengine.
+        kwargs: As for :class:`DFFVideoModel`: ``key_frame_scheduler`` (default:
+            every 10th frame, paper Sec. 5), ``frozen_modules``,
+            ``data_preprocessor``, ``init_cfg``.
 
     Raises:
         ValueError: If the detector has no preprocessor of its own, or a frozen
@@ -29,26 +26,9 @@ class DFFVideoDetector(DFFVideoModel):
     """
 
     wrapped_name = 'detector'
+    default_interval = 10  # paper Sec. 5
 
     def __init__(
-        self,
-        detector: dict | nn.Module,
-        propagation: dict | nn.Module,
-        *,
-        key_frame_scheduler: dict | None = None,
-        frozen_modules: Sequence[str] = (),
-        data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
+        self, detector: dict | nn.Module, propagation: dict | nn.Module, **kwargs: Any
     ) -> None:
-        if isinstance(detector, dict):
-            detector = MODELS.build(
-                with_preprocessor(detector, data_preprocessor, name='detector')
-            )
-        super().__init__(
-            detector,
-            propagation,
-            key_frame_scheduler=key_frame_scheduler
-            or dict(type='FixedKeyFrameScheduler', interval=10),
-            frozen_modules=frozen_modules,
-            init_cfg=init_cfg,
-        )
+        super().__init__(detector, propagation, registry=MODELS, **kwargs)

@@ -21,13 +21,17 @@ Field = tuple[Tensor, Tensor | None]
 def as_levels(feats: Feats) -> list[Tensor]:
     """Give the levels of a tensor, tuple or list of maps as a list.
 
+    A None in the place of a level (one that is not propagated) is left out.
+
     Raises:
         TypeError: If ``feats`` is none of these.
     """
     if isinstance(feats, Tensor):
         return [feats]
-    if isinstance(feats, (tuple, list)) and all(isinstance(f, Tensor) for f in feats):
-        return list(feats)
+    if isinstance(feats, (tuple, list)):
+        levels = [feat for feat in feats if feat is not None]
+        if levels and all(isinstance(feat, Tensor) for feat in levels):
+            return levels
     raise TypeError(
         'features must be a tensor or a tuple or list of tensors, got '
         f'{type(feats).__name__}'
@@ -36,7 +40,10 @@ def as_levels(feats: Feats) -> list[Tensor]:
 
 def like_feats(levels: list[Tensor], feats: Feats) -> Feats:
     """Put levels back into the form (tensor, tuple or list) of ``feats``."""
-    return levels[0] if isinstance(feats, Tensor) else type(feats)(levels)
+    if isinstance(feats, Tensor):
+        return levels[0]
+    found = iter(levels)
+    return type(feats)(None if feat is None else next(found) for feat in feats)
 
 
 @MODELS.register_module()
@@ -150,9 +157,20 @@ class FeaturePropagation(BaseModule):
         return frames
 
     def estimate(
-        self, cur: Tensor, key: Tensor, img_shapes: Sequence[tuple] | None = None
+        self,
+        cur: Tensor,
+        key: Tensor,
+        img_shapes: Sequence[tuple] | None = None,
+        *,
+        levels: Sequence[int] | None = None,
     ) -> tuple[Tensor, Tensor | list[Tensor] | None]:
         """Run F and S on images of the wrapped model; see ``to_flow_input``.
+
+        Args:
+            cur: (N, 3, H, W); ``key`` likewise.
+            key: See ``cur``.
+            img_shapes: See ``to_flow_input``.
+            levels: Which of the flow network's strides scales are wanted for (all).
 
         Returns:
             flow M_{i->k} (N, 2, h, w) at the network's ``flow_stride`` and scale
@@ -166,12 +184,18 @@ class FeaturePropagation(BaseModule):
                 f'cur and key must have one size, got {tuple(cur.shape)} and '
                 f'{tuple(key.shape)}'
             )
-        return self.flow_estimator(
-            self.to_flow_input(cur, img_shapes), self.to_flow_input(key, img_shapes)
-        )
+        frames = [self.to_flow_input(images, img_shapes) for images in (cur, key)]
+        if levels is None or len(levels) == len(self.flow_estimator.strides):
+            return self.flow_estimator(*frames)
+        return self.flow_estimator(*frames, levels=levels)
 
     def fields(
-        self, flow: Tensor, scale: Tensor | list[Tensor] | None, feats: Feats
+        self,
+        flow: Tensor,
+        scale: Tensor | list[Tensor] | None,
+        feats: Feats,
+        *,
+        levels: Sequence[int] | None = None,
     ) -> list[Field]:
         """Bring flow and scale to the size and stride of each level.
 
@@ -179,6 +203,7 @@ class FeaturePropagation(BaseModule):
             flow: (N, 2, h, w) at the flow network's ``flow_stride``.
             scale: As given by the flow network.
             feats: Key features, one map a stride of the flow network.
+            levels: Which of these strides, where it is not all of them.
 
         Returns:
             (flow (N, 2, h_l, w_l) in pixels of that level, scale or None) a level.
@@ -186,18 +211,12 @@ class FeaturePropagation(BaseModule):
         Raises:
             ValueError: If levels and strides do not fit each other.
         """
-        levels, strides = as_levels(feats), self.flow_estimator.strides
-        if len(levels) != len(strides):
-            raise ValueError(
-                f'{type(self.flow_estimator).__name__} has strides {tuple(strides)}, '
-                f'but the model gives {len(levels)} feature levels of the sizes '
-                f'{[tuple(f.shape[-2:]) for f in levels]}: set `strides` to one a level'
-            )
-        scales = [None] * len(levels) if scale is None else as_levels(scale)
+        maps, strides = as_levels(feats), self._strides_of(feats, levels)
+        scales = [None] * len(maps) if scale is None else as_levels(scale)
         base = self.flow_estimator.flow_stride
         fields = []
         for index, (feat, stride, field) in enumerate(
-            zip(levels, strides, scales, strict=True)
+            zip(maps, strides, scales, strict=True)
         ):
             size = tuple(feat.shape[-2:])
             self._check_size(size, flow, stride, index=index)
@@ -211,6 +230,25 @@ class FeaturePropagation(BaseModule):
                 field = resize_field(field, size, ratio=ratio)
             fields.append((resize_flow(flow, size, ratio=base / stride), field))
         return fields
+
+    def _strides_of(self, feats: Feats, levels: Sequence[int] | None) -> list[int]:
+        """Give the stride of each map, and see that there is one for each."""
+        strides, maps = list(self.flow_estimator.strides), as_levels(feats)
+        if levels is not None and max(levels) < len(strides):
+            strides = [strides[level] for level in levels]
+        if len(maps) != len(strides) or (levels and len(levels) != len(strides)):
+            read = ''
+            if not isinstance(feats, Tensor):
+                where = [i for i, feat in enumerate(feats) if feat is not None]
+                read = f' (levels {where} of {len(feats)})'
+            raise ValueError(
+                f'{type(self.flow_estimator).__name__} has strides '
+                f'{tuple(self.flow_estimator.strides)}, but the model has '
+                f'{len(levels or maps)} feature levels to propagate{read}, now of the '
+                f'sizes {[tuple(f.shape[-2:]) for f in maps]}: set `strides` to one a '
+                'level'
+            )
+        return strides
 
     def _check_size(self, size: tuple, flow: Tensor, stride: int, *, index: int):
         ratio = self.flow_estimator.flow_stride / stride
@@ -239,6 +277,7 @@ class FeaturePropagation(BaseModule):
         cur: Tensor,
         key: Tensor,
         *,
+        levels: Sequence[int] | None = None,
         is_same: Sequence[bool] | None = None,
         img_shapes: Sequence[tuple] | None = None,
     ) -> Feats:
@@ -248,6 +287,7 @@ class FeaturePropagation(BaseModule):
             feats: Key features, tensor, tuple or list of (N, C_l, h_l, w_l).
             cur: Current frames (N, 3, H, W) as the wrapped model gets them.
             key: Key frames, likewise.
+            levels: See ``fields``.
             is_same: Which pairs are stills (i = k). Their fields become flow 0 and
                 scale 1 before the warp, so that f_i is f_k bit for bit and no
                 parameter goes unused on a batch of stills.
@@ -256,7 +296,8 @@ class FeaturePropagation(BaseModule):
         Returns:
             Features of the current frames in the form of ``feats``.
         """
-        fields = self.fields(*self.estimate(cur, key, img_shapes), feats)
+        found = self.estimate(cur, key, img_shapes, levels=levels)
+        fields = self.fields(*found, feats, levels=levels)
         if is_same is not None and any(is_same):
             still = torch.tensor([bool(s) for s in is_same], device=cur.device)
             still = still.view(-1, 1, 1, 1)

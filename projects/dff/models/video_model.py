@@ -1,17 +1,18 @@
 """What the video detector and the video segmentor share."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, Registry
 from torch import Tensor, nn
 
 from dff.checkpoint import adapt_frame_state_dict
 
+from .feature_seam import FeatureSeam, cut, join_windows, shape_inside
 from .key_frame import StreamState
 from .preprocessor import VideoDataPreprocessor
 from .propagation import FeaturePropagation, as_levels, like_feats
@@ -19,60 +20,22 @@ from .propagation import FeaturePropagation, as_levels, like_feats
 STREAM_KEYS = ('video_id', 'frame_id')
 
 
-def with_preprocessor(model: dict, preprocessor: dict | None, *, name: str) -> dict:
-    """Give an image model's config a preprocessor if it has none.
+def build_image_model(
+    model: dict, preprocessor: dict | None, *, registry: Registry, name: str
+) -> nn.Module:
+    """Build an image model, with a preprocessor if its config has none.
 
     Raises:
         ValueError: If there is none at all: images would not be normalised.
     """
-    if model.get('data_preprocessor') is not None:
-        return model
-    if preprocessor is None:
-        raise ValueError(
-            f'{name} must have a data_preprocessor in its config, otherwise images '
-            f'are not normalised; got the keys {sorted(model)}'
-        )
-    return dict(model, data_preprocessor=preprocessor)
-
-
-class FeatureSeam:
-    """Split an image model into N_feat and N_task at the end of ``extract_feat``.
-
-    Args:
-        model: Detector of mmdet or segmentor of mmseg, which reach the pixels only
-            through ``extract_feat``.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-
-    def head(self, images: Tensor) -> Any:
-        """Run N_feat on images (N, 3, H, W)."""
-        return self.model.extract_feat(images)
-
-    def tail(self, feats: Any) -> Any:
-        """Give what the model expects of ``extract_feat``."""
-        return feats
-
-    def run(self, method: str, images: Tensor, feats: Any, *args: Any) -> Any:
-        """Call a method of the model on features at hand.
-
-        Args:
-            method: ``'loss'``, ``'predict'`` or ``'_forward'``.
-            images: (N, 3, H, W); only their size is read.
-            feats: Features of these images, as ``head`` gives them.
-            args: Further arguments of the method, such as data samples.
-        """
-        with self._handed_in(self.tail(feats)):
-            return getattr(self.model, method)(images, *args)
-
-    @contextmanager
-    def _handed_in(self, feats: Any) -> Iterator[None]:
-        self.model.extract_feat = lambda *args, **kwargs: feats
-        try:
-            yield
-        finally:
-            del self.model.extract_feat
+    if model.get('data_preprocessor') is None:
+        if preprocessor is None:
+            raise ValueError(
+                f'{name} must have a data_preprocessor in its config, otherwise images '
+                f'are not normalised; got the keys {sorted(model)}'
+            )
+        model = dict(model, data_preprocessor=preprocessor)
+    return registry.build(model)
 
 
 class DFFVideoModel(BaseModel):
@@ -82,11 +45,16 @@ class DFFVideoModel(BaseModel):
     1), or pairs. See ``docs/design.md`` for the batch layout and the stream state.
 
     Args:
-        model: Image model, built.
+        model: Image model, or its config.
         propagation: Config or module of :class:`FeaturePropagation`.
-        key_frame_scheduler: Config or object that decides on key frames.
+        registry: Where the image model is built.
+        key_frame_scheduler: Config or object that decides on key frames; default is
+            every ``default_interval``-th.
         frozen_modules: Patterns (``fnmatch``) of module or parameter names that are
-            not trained: no gradients, kept in eval mode.
+            not trained: no gradients, kept in eval mode. For example ``['detector']``
+            (fix N) or ``['propagation.flow_estimator']`` (fix F).
+        data_preprocessor: Preprocessor for an image model whose config has none; this
+            is how mmengine's Runner passes one from a config's top level.
         init_cfg: As in mmengine.
 
     Raises:
@@ -94,16 +62,24 @@ class DFFVideoModel(BaseModel):
     """
 
     wrapped_name = ''
+    default_interval = 1
+    _has_warned = False  # of frames without a video, once a model
 
     def __init__(
         self,
-        model: nn.Module,
+        model: dict | nn.Module,
         propagation: dict | nn.Module,
         *,
-        key_frame_scheduler: dict | Any,
+        registry: Registry,
+        key_frame_scheduler: dict | Any = None,
         frozen_modules: Sequence[str] = (),
+        data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
+        if isinstance(model, dict):
+            model = build_image_model(
+                model, data_preprocessor, registry=registry, name=self.wrapped_name
+            )
         if not isinstance(getattr(model, 'data_preprocessor', None), nn.Module):
             raise TypeError(
                 f'the {self.wrapped_name} must have a data_preprocessor of its own, '
@@ -118,6 +94,10 @@ class DFFVideoModel(BaseModel):
             propagation = MODELS.build(propagation)
         self.propagation: FeaturePropagation = propagation
         self.propagation.bind_preprocessor(model.data_preprocessor)
+        if key_frame_scheduler is None:
+            key_frame_scheduler = dict(
+                type='FixedKeyFrameScheduler', interval=self.default_interval
+            )
         if isinstance(key_frame_scheduler, dict):
             key_frame_scheduler = MODELS.build(key_frame_scheduler)
         self.key_frame_scheduler = key_frame_scheduler
@@ -221,10 +201,12 @@ class DFFVideoModel(BaseModel):
                 'training needs `is_same` in the metainfo of each pair, as '
                 f'VideoPairDataset gives it; missing for {missing[:3]}'
             )
+        feats = self.seam.head(key)
         feats = self.propagation(
-            self.seam.head(key),
+            feats,
             cur,
             key,
+            levels=self.seam.levels(feats),
             is_same=[m['is_same'] for m in metas],
             img_shapes=[m['img_shape'] for m in metas],
         )
@@ -236,34 +218,51 @@ class DFFVideoModel(BaseModel):
         Args:
             inputs: One entry a frame: image (1, 3, H, W), or ``dict(cur, key)`` to
                 propagate from a given key frame.
-            data_samples: One a frame, with ``video_id`` and ``frame_id``.
+            data_samples: One a frame, with ``video_id`` and ``frame_id``. A frame
+                that has neither is a single image: a key frame, not remembered.
 
         Returns:
             Data samples with predictions, ``is_key_frame`` and ``offset``.
         """
         results = []
         for item, sample in zip(inputs, data_samples, strict=True):
-            meta = sample.metainfo
-            missing = [name for name in STREAM_KEYS if name not in meta]
-            if missing:
-                raise ValueError(
-                    f'a test frame needs {" and ".join(missing)} in its metainfo to '
-                    'be placed in its video; name them in `meta_keys` of the packing '
-                    'transform, or use VideoPairDataset; got '
-                    f'{sorted(meta)}'
-                )
-            if isinstance(item, dict):
-                feats = self._pair_feats(item, meta)
-                image = item['cur']
+            meta, state = sample.metainfo, self.stream
+            image = item['cur'] if isinstance(item, dict) else item
+            if not self._is_in_a_video(meta):
+                self.reset_stream()
+                feats, offset = self._encode(image), 0
             else:
-                feats, image = self._stream_feats(item, meta), item
-            result = self.seam.run('predict', image, feats, [sample])[0]
-            offset = meta['frame_id'] - self.stream.key_frame_id
+                give = (
+                    self._pair_feats if isinstance(item, dict) else self._stream_feats
+                )
+                feats = give(item, meta)
+                offset = meta['frame_id'] - state.key_frame_id
+            (result,) = self.seam.run_windows('predict', image, feats, [sample])
             result.set_metainfo(dict(is_key_frame=offset == 0, offset=offset))
             results.append(result)
         return results
 
-    def _stream_feats(self, image: Tensor, meta: dict) -> Any:
+    def _is_in_a_video(self, meta: dict) -> bool:
+        missing = [name for name in STREAM_KEYS if name not in meta]
+        if len(missing) == 1:
+            raise ValueError(
+                f'a test frame needs {missing[0]}, too, in its metainfo to be placed '
+                'in its video; name it in `meta_keys` of the packing transform, or use '
+                f'VideoPairDataset; got {sorted(meta)}'
+            )
+        if missing and not self._has_warned:
+            self._has_warned = True
+            print_log(
+                'frames without video_id and frame_id in their metainfo are single '
+                'images: each is a key frame and nothing is propagated. For videos '
+                'use VideoPairDataset, or name both in `meta_keys` of the packing '
+                'transform',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return not missing
+
+    def _stream_feats(self, image: Tensor, meta: dict) -> list:
         """Give the features of the next frame of a stream and advance the state."""
         state, frame_id = self.stream, meta['frame_id']
         is_continued = state.is_continued_by(
@@ -277,7 +276,7 @@ class DFFVideoModel(BaseModel):
         state.frame_id = frame_id
         return self._propagate(image, meta)
 
-    def _pair_feats(self, pair: dict[str, Tensor], meta: dict) -> Any:
+    def _pair_feats(self, pair: dict[str, Tensor], meta: dict) -> list:
         """Give cur's features from a given key frame, kept while it is the same."""
         if 'offset' not in meta:
             raise ValueError(
@@ -299,19 +298,37 @@ class DFFVideoModel(BaseModel):
             return feats
         return self._propagate(pair['cur'], meta)
 
-    def _set_key(self, image: Tensor, meta: dict, frame_id: int) -> Any:
-        feats = self.seam.head(image)
+    def _encode(self, image: Tensor) -> list:
+        """Run N_feat on each window of an image (1, 3, H, W)."""
+        return [self.seam.head(cut(image, w)) for w in self.seam.windows(image)]
+
+    def _set_key(self, image: Tensor, meta: dict, frame_id: int) -> list:
+        feats = self._encode(image)
         state = self.stream
         state.reset()
         state.video_id, state.frame_id = meta['video_id'], frame_id
         state.key_frame_id, state.key_shape = frame_id, tuple(meta['img_shape'])
         state.key_image = image.detach()
-        state.key_feats = like_feats([f.detach() for f in as_levels(feats)], feats)
+        state.key_feats = [
+            like_feats([f.detach() for f in as_levels(part)], part) for part in feats
+        ]
         return feats
 
-    def _propagate(self, image: Tensor, meta: dict) -> Any:
+    def _propagate(self, image: Tensor, meta: dict) -> list:
+        """Carry the key features to an image, each window by a flow of its own."""
         state, propagation = self.stream, self.propagation
-        flow, scale = propagation.estimate(image, state.key_image, [meta['img_shape']])
-        state.flow = flow.detach()
-        fields = propagation.fields(flow, scale, state.key_feats)
-        return propagation.warp(state.key_feats, fields)
+        windows, feats, flows = self.seam.windows(image), [], []
+        for window, key_feats in zip(windows, state.key_feats, strict=True):
+            levels = self.seam.levels(key_feats)
+            flow, scale = propagation.estimate(
+                cut(image, window),
+                cut(state.key_image, window),
+                [shape_inside(meta['img_shape'], window)],
+                levels=levels,
+            )
+            fields = propagation.fields(flow, scale, key_feats, levels=levels)
+            feats.append(propagation.warp(key_feats, fields))
+            flows.append(flow.detach())
+        stride = propagation.flow_estimator.flow_stride
+        state.flow = join_windows(flows, windows, stride=stride)
+        return feats

@@ -64,7 +64,9 @@ class ClassicalFlow(BaseModule):
         self.register_buffer('mean', mean, persistent=False)
 
     @torch.no_grad()
-    def forward(self, cur: Tensor, key: Tensor) -> tuple[Tensor, None]:
+    def forward(
+        self, cur: Tensor, key: Tensor, levels: Sequence[int] | None = None
+    ) -> tuple[Tensor, None]:
         """Estimate the flow from `cur` to `key`, both (N, 3, H, W).
 
         Returns:

@@ -132,9 +132,11 @@ class FlowNetS(BaseModule):
         self._reset_parameters()
 
     def forward(
-        self, cur: Tensor, key: Tensor
+        self, cur: Tensor, key: Tensor, levels: Sequence[int] | None = None
     ) -> tuple[Tensor, Tensor | list[Tensor] | None]:
         """Estimate flow and scale from `cur` to `key`, both (N, 3, H, W).
+
+        `levels` says which of the strides scales are wanted for; None is all.
 
         Pooling and a 1x1 convolution commute; a level's scale is predicted on the
         pooled map because that costs a quarter with every halving.
@@ -147,9 +149,15 @@ class FlowNetS(BaseModule):
         pyramid = {MIN_FLOW_STRIDE: joined}  # each stride is pooled once
         flow = self._at_stride(self._predict_flow, pyramid, self.flow_stride)
         to_map = FLOW_DIVISOR * INPUT_STRIDE / self.flow_stride
+        if levels is None or not self.predict_scale:
+            levels = range(len(self.predict_scale))
         scales = [
-            self._at_stride(conv, pyramid, max(MIN_FLOW_STRIDE, stride))
-            for conv, stride in zip(self.predict_scale, self.strides, strict=False)
+            self._at_stride(
+                self.predict_scale[level],
+                pyramid,
+                max(MIN_FLOW_STRIDE, self.strides[level]),
+            )
+            for level in levels
         ]
         if len(scales) < 2:
             return flow * to_map, (scales[0] if scales else None)

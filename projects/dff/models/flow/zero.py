@@ -22,7 +22,9 @@ class ZeroFlow(BaseModule):
         self.strides = check_strides(strides)
         self.flow_stride = flow_stride(self.strides)
 
-    def forward(self, cur: Tensor, key: Tensor) -> tuple[Tensor, None]:
+    def forward(
+        self, cur: Tensor, key: Tensor, levels: Sequence[int] | None = None
+    ) -> tuple[Tensor, None]:
         """Give zero flow (N, 2, ceil(H / s), ceil(W / s)) at ``flow_stride`` s."""
         n, _, height, width = cur.shape
         size = (-(-height // self.flow_stride), -(-width // self.flow_stride))

@@ -1,0 +1,77 @@
+"""Deep Feature Flow around a segmentor of MMSegmentation."""
+
+from typing import Any
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from .segmentor_seam import SegmentorSeam
+from .video_model import DFFVideoModel
+
+
+@MODELS.register_module()
+class DFFVideoSegmentor(DFFVideoModel):
+    """Turn any segmentor of mmseg into a video segmentor (paper Sec. 3, 4).
+
+    A segmentor that tests by ``slide`` keeps the key features of each window and
+    propagates them window by window.
+
+    Args:
+        segmentor: Config of the segmentor, its ``data_preprocessor`` included.
+        propagation: Config of :class:`FeaturePropagation`; its flow network's
+            ``strides`` are those of the feature levels that the decode head or an
+            auxiliary head reads, in the levels' order.
+        pretrained: None; mmseg's ``init_model`` passes it to every segmentor.
+        train_cfg: Likewise.
+        kwargs: As for :class:`DFFVideoModel`: ``key_frame_scheduler`` (default:
+            every 5th frame, paper Sec. 5), ``frozen_modules``, ``data_preprocessor``,
+            ``init_cfg``.
+
+    Raises:
+        ValueError: If the segmentor has no preprocessor, or a frozen pattern matches
+            nothing.
+    """
+
+    wrapped_name = 'segmentor'
+    default_interval = 5  # paper Sec. 5
+
+    def __init__(
+        self,
+        segmentor: dict | nn.Module,
+        propagation: dict | nn.Module,
+        *,
+        pretrained: None = None,
+        train_cfg: None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name, value in dict(pretrained=pretrained, train_cfg=train_cfg).items():
+            if value is not None:
+                raise ValueError(
+                    f'{name} belongs into the config of the segmentor, got {value!r} '
+                    'outside of it'
+                )
+        super().__init__(segmentor, propagation, registry=MODELS, **kwargs)
+
+    @property
+    def seam(self) -> SegmentorSeam:
+        """Where N_feat ends and N_task begins."""
+        return SegmentorSeam(self.segmentor)
+
+    def loss(self, inputs: dict[str, Tensor], data_samples: list) -> dict:
+        """Compute the losses of pairs; see :meth:`DFFVideoModel.loss`.
+
+        Where every label of a batch is void, losses that take the mean over no pixel
+        at all are 0.
+        """
+        losses = super().loss(inputs, data_samples)
+        void = self.segmentor.decode_head
+        void = (void[-1] if isinstance(void, nn.ModuleList) else void).ignore_index
+        if any((s.gt_sem_seg.data != void).any() for s in data_samples):
+            return losses
+        # a zero that every parameter takes part in, so that no rank waits for others
+        zero = sum(p.sum() for p in self.parameters() if p.requires_grad) * 0
+        return {
+            name: loss if torch.isfinite(torch.as_tensor(loss)).all() else zero
+            for name, loss in losses.items()
+        }

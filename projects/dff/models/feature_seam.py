@@ -1,0 +1,134 @@
+"""Where an image model is cut into N_feat and N_task.
+
+Shapes: N images, H, W image, C channels, h, w a feature level.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+Window = tuple[int, int, int, int]  # y1, x1, y2, x2 in pixels of the padded image
+
+
+class FeatureSeam:
+    """Split an image model into N_feat and N_task at the end of ``extract_feat``.
+
+    Args:
+        model: Detector of mmdet or segmentor of mmseg, which reach the pixels only
+            through ``extract_feat``.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def windows(self, images: Tensor) -> list[Window]:
+        """Give the parts of images (N, 3, H, W) that ``predict`` looks at in turn."""
+        return [(0, 0, *images.shape[-2:])]
+
+    def head(self, images: Tensor) -> Any:
+        """Run N_feat on images (N, 3, H, W).
+
+        Returns:
+            What ``extract_feat`` gives; None in the place of a level that no head
+            reads.
+        """
+        return self.model.extract_feat(images)
+
+    def levels(self, feats: Any) -> Sequence[int] | None:
+        """Tell which of the flow network's strides each level of ``feats`` has.
+
+        Returns:
+            Indices into ``strides``; None if the levels are all of them, in order.
+        """
+        return None
+
+    def tail(self, feats: Any) -> Any:
+        """Give what the model expects of ``extract_feat``."""
+        return feats
+
+    def run(self, method: str, images: Tensor, feats: Any, *args: Any) -> Any:
+        """Call a method of the model on features at hand.
+
+        Args:
+            method: ``'loss'``, ``'predict'`` or ``'_forward'``.
+            images: (N, 3, H, W); only their size is read.
+            feats: Features of these images, as ``head`` gives them.
+            args: Further arguments of the method, such as data samples.
+        """
+        return self.run_windows(method, images, [feats], *args)
+
+    def run_windows(
+        self, method: str, images: Tensor, feats: Sequence[Any], *args: Any
+    ) -> Any:
+        """Call a method of the model on the features of several windows.
+
+        Args:
+            method: See ``run``.
+            images: See ``run``.
+            feats: Features of each window, in the order of ``windows``.
+            args: See ``run``.
+        """
+        with self._handed_in([self.tail(f) for f in feats]) as calls:
+            result = getattr(self.model, method)(images, *args)
+        if len(feats) > 1 and calls[0] != len(feats):
+            raise RuntimeError(
+                f'{type(self.model).__name__}.{method} asked {calls[0]} times for '
+                f'features, but there are {len(feats)} windows'
+            )
+        return result
+
+    @contextmanager
+    def _handed_in(self, feats: Sequence[Any]) -> Iterator[list[int]]:
+        calls = [0]
+
+        def extract_feat(*args: Any, **kwargs: Any) -> Any:
+            # A model with one window may ask again; it gets the same.
+            index = calls[0] % len(feats)
+            calls[0] += 1
+            return feats[index]
+
+        self.model.extract_feat = extract_feat
+        try:
+            yield calls
+        finally:
+            del self.model.extract_feat
+
+
+def cut(images: Tensor, window: Window) -> Tensor:
+    """Give a window of images (N, 3, H, W), a view."""
+    y1, x1, y2, x2 = window
+    return images[..., y1:y2, x1:x2]
+
+
+def shape_inside(shape: Sequence[int], window: Window) -> tuple[int, int]:
+    """Give the part (H, W) of a window that lies inside an image of ``shape``."""
+    y1, x1, y2, x2 = window
+    height, width = shape[:2]
+    return max(0, min(height, y2) - y1), max(0, min(width, x2) - x1)
+
+
+def join_windows(
+    maps: Sequence[Tensor], windows: Sequence[Window], *, stride: int
+) -> Tensor:
+    """Lay maps of windows beside each other; where they overlap, the later one.
+
+    Args:
+        maps: (N, C, h, w) of each window, one cell for ``stride`` pixels.
+        windows: Where they are.
+        stride: Pixels a cell; corners that lie within a cell are rounded.
+
+    Returns:
+        One map of the whole image.
+    """
+    if len(maps) == 1:
+        return maps[0]
+    rows = [round(w[0] / stride) for w in windows]
+    columns = [round(w[1] / stride) for w in windows]
+    height = max(y + m.shape[-2] for y, m in zip(rows, maps, strict=True))
+    width = max(x + m.shape[-1] for x, m in zip(columns, maps, strict=True))
+    whole = maps[0].new_zeros(*maps[0].shape[:2], height, width)  # (N, C, h, w)
+    for y, x, part in zip(rows, columns, maps, strict=True):
+        whole[..., y : y + part.shape[-2], x : x + part.shape[-1]] = part
+    return whole
