@@ -39,24 +39,11 @@ model = dict(
         dropout_ratio=0.0,
         num_classes=11,
         align_corners=False,
-        loss_decode=dict(
-            type='CrossEntropyLoss',
-            avg_non_ignore=True,
-            # sqrt(median of the frequencies / frequency) in CamVid's training labels
-            class_weight=[
-                0.54,
-                0.45,
-                2.26,
-                0.39,
-                1.0,
-                0.69,
-                2.06,
-                2.02,
-                0.92,
-                2.76,
-                3.51,
-            ],
-        ),
+        # Dice for the small classes; class weights do not go with void in mmseg 1.2.2
+        loss_decode=[
+            dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True),
+            dict(type='DiceLoss', loss_name='loss_dice', use_sigmoid=False),
+        ],
     ),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),

@@ -4,6 +4,7 @@ from .camvid import CamVidDataset
 from .chained_flow import ChainedFlowDataset
 from .coco_vid import CocoVIDDataset
 from .file_pattern import FilePattern
+from .synthetic_motion import SyntheticMotion
 from .video_pair import VideoPairDataset
 from .video_sampler import VideoSampler
 
@@ -12,6 +13,7 @@ __all__ = [
     'ChainedFlowDataset',
     'CocoVIDDataset',
     'FilePattern',
+    'SyntheticMotion',
     'VideoPairDataset',
     'VideoSampler',
 ]

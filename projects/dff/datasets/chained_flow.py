@@ -1,5 +1,7 @@
 """Flow pairs with targets from the video itself, to pre-train a flow network."""
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 import torch
@@ -7,6 +9,7 @@ from mmengine.registry import DATASETS
 from mmengine.structures import BaseDataElement, PixelData
 from torch.utils.data import Dataset
 
+from .file_pattern import FilePattern
 from .video_index import VideoIndex
 from .video_pair import build_frames
 
@@ -30,6 +33,7 @@ class ChainedFlowDataset(Dataset):
         offset_range: Smallest and largest i - k, clamped to the video's start.
         ratio_range: Range of the random scale.
         working_scale: Fraction of full size at which DIS runs.
+        file_pattern: As for ``VideoPairDataset``. Videos of one frame are left out.
 
     Raises:
         FileNotFoundError: If a frame cannot be read.
@@ -44,6 +48,7 @@ class ChainedFlowDataset(Dataset):
         offset_range: tuple[int, int] = (0, 9),
         ratio_range: tuple[float, float] = (0.8, 1.6),
         working_scale: float = 0.5,
+        file_pattern: str | Mapping | None = None,
     ) -> None:
         if not 0 <= offset_range[0] <= offset_range[1]:
             raise ValueError(
@@ -52,7 +57,16 @@ class ChainedFlowDataset(Dataset):
         if not 0 < ratio_range[0] <= ratio_range[1]:
             raise ValueError(f'ratio_range must be 0 < low <= high, got {ratio_range}')
         self.dataset, _ = build_frames(dataset)
-        self.index = VideoIndex(self.dataset, as_stills=False)
+        pattern = file_pattern and FilePattern.build(file_pattern)
+        self.index = VideoIndex(self.dataset, file_pattern=pattern)
+        self.frames = [
+            index
+            for start, stop in self.index.spans
+            for index in range(start, stop)
+            if stop - start > 1
+        ]
+        if not self.frames:
+            raise ValueError(f'{self.dataset} holds no video of two frames or more')
         self.crop_size = tuple(crop_size)
         self.offset_range = tuple(offset_range)
         self.ratio_range = tuple(ratio_range)
@@ -61,18 +75,19 @@ class ChainedFlowDataset(Dataset):
 
     def __len__(self) -> int:
         """Return the number of frames."""
-        return len(self.index)
+        return len(self.frames)
 
     @property
     def metainfo(self) -> dict:
-        """Classes and palette of the wrapped data set."""
-        return self.dataset.metainfo
+        """Nothing: classes are not read."""
+        return {}
 
     def full_init(self) -> None:
         """Do nothing: everything is read when it is built."""
 
-    def __getitem__(self, cur: int) -> dict:
-        """Draw k for frame i = ``cur`` and give the pair with its flow."""
+    def __getitem__(self, idx: int) -> dict:
+        """Draw k for a frame i and give the pair with its flow."""
+        cur = self.frames[idx]
         start, _ = self.index.spans[self.index.video_of(cur)]
         low, high = self.offset_range
         key = max(start, cur - np.random.randint(low, high + 1))

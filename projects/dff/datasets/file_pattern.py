@@ -58,6 +58,32 @@ class FilePattern:
             return cfg
         return cls(cfg) if isinstance(cfg, str) else cls(**cfg)
 
+    @classmethod
+    def of(
+        cls, dataset: Any, cfg: 'str | Mapping | FilePattern | None' = None
+    ) -> 'FilePattern | None':
+        """Make the one of a data set.
+
+        Args:
+            dataset: May have a pattern of its own, `FILE_PATTERN`.
+            cfg: Takes its place; a dict only where it says something else.
+
+        Returns:
+            The pattern, None where neither says one.
+        """
+        own = getattr(dataset, 'FILE_PATTERN', None)
+        if isinstance(cfg, Mapping) and own is not None:
+            own = dict(pattern=own) if isinstance(own, str) else own
+            return cls(**{**own, **cfg})
+        cfg = own if cfg is None else cfg
+        return None if cfg is None else cls.build(cfg)
+
+    def root_of(self, img_path: str) -> str:
+        """Return what stands before the name of the video in a path that matches."""
+        path = img_path.replace('\\', '/')
+        match = self._pattern.fullmatch(splitext(path)[0])
+        return path[: match.start('video')]
+
     def parse(self, img_path: str) -> tuple[str, int]:
         """Return the video and the frame number in units of `frame_step`.
 

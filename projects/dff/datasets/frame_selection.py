@@ -16,7 +16,12 @@ class Item(NamedTuple):
 
 
 def select_training(
-    index: VideoIndex, *, filter_cfg: dict, stride: int, max_frames: int | None
+    index: VideoIndex,
+    *,
+    filter_cfg: dict,
+    stride: int,
+    max_frames: int | None,
+    min_length: int = 1,
 ) -> list[Item]:
     """Choose labelled frames.
 
@@ -26,6 +31,7 @@ def select_training(
             those with a shorter side.
         stride: Take every n-th of the chosen frames of a video.
         max_frames: Take at most so many of a video, evenly spread.
+        min_length: Leave out videos of fewer frames.
     """
     if stride < 1 or (max_frames is not None and max_frames < 1):
         raise ValueError(
@@ -43,6 +49,8 @@ def select_training(
     wanted &= (index.min_sides < 0) | (index.min_sides >= filter_cfg.get('min_size', 0))
     items = []
     for start, stop in index.spans:
+        if stop - start < min_length:
+            continue
         frames = start + np.flatnonzero(wanted[start:stop])[::stride]
         if max_frames is not None and len(frames) > max_frames:
             picks = np.linspace(0, len(frames) - 1, max_frames).round().astype(int)

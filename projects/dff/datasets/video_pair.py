@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from .file_pattern import FilePattern
 from .frame_selection import Item, select_pairs, select_training
 from .paired_pipeline import PairedPipeline, check_pairable
+from .random_motion import RandomMotion, move_at_random
 from .video_index import VideoIndex
 
 VOID = 255  # label of pixels that count nowhere, in MMSegmentation
@@ -52,6 +53,8 @@ class VideoPairDataset(Dataset):
         as_stills: bool = False,
         file_pattern: str | Mapping | None = None,
         pairs: bool = True,
+        still_motion: Mapping | None = None,
+        min_video_length: int = 1,
         frame_stride: int = 1,
         max_frames_per_video: int | None = None,
         max_refetch: int = 100,
@@ -71,7 +74,12 @@ class VideoPairDataset(Dataset):
             as_stills: Whether items without video information are stills (k = i).
             file_pattern: What tells video and frame of a file, a regular expression
                 or the arguments of `FilePattern`; for data sets that do not know.
+                Default: the data set's own, `FILE_PATTERN`.
             pairs: Whether training items are pairs.
+            still_motion: Arguments of `RandomMotion`: the key frame of a training pair
+                with k = i is `cur`, moved, instead of a copy; `is_same` is then
+                False. None leaves stills as they are.
+            min_video_length: In training, leave out videos of fewer frames.
             frame_stride: Take every n-th labelled frame of a video in training.
             max_frames_per_video: Take at most so many, evenly spread.
             max_refetch: How many frames the pipeline may give up in a row.
@@ -83,19 +91,25 @@ class VideoPairDataset(Dataset):
         self.test_mode, self.pairs = test_mode, pairs
         self.missing = missing
         self.max_refetch = max_refetch
+        has_motion = still_motion is not None
+        self.still_motion = RandomMotion(**still_motion) if has_motion else None
         self.dataset, filter_cfg = build_frames(dataset)
         self.index = VideoIndex(
             self.dataset,
             as_stills=as_stills,
             file_pattern=None
-            if file_pattern is None
-            else FilePattern.build(file_pattern),
+            if as_stills
+            else FilePattern.of(self.dataset, file_pattern),
         )
         self.pipeline = PairedPipeline(pipeline)
         if test_mode:
             self.items = self._select_test(test_offsets, clamp_test_offsets)
         else:
-            subset = dict(stride=frame_stride, max_frames=max_frames_per_video)
+            subset = dict(
+                stride=frame_stride,
+                max_frames=max_frames_per_video,
+                min_length=min_video_length,
+            )
             self.items = select_training(self.index, filter_cfg=filter_cfg, **subset)
         self._check_items()
 
@@ -200,7 +214,11 @@ class VideoPairDataset(Dataset):
             packed = self.pipeline.single(info)
             if packed is None:
                 return None
-            inputs = dict(cur=packed['inputs'], key=packed['inputs'].clone())
+            key_image = packed['inputs'].clone()
+            if self.still_motion is not None and not self.test_mode:
+                key_image = move_at_random(key_image, self.still_motion)
+                meta['is_same'] = False
+            inputs = dict(cur=packed['inputs'], key=key_image)
         else:
             key_path = self.index.get_info(key)['img_path']
             both = self.pipeline.pair(info, key_path)

@@ -1,0 +1,29 @@
+# DFF from the Frame checkpoint, with a narrow FlowNet that has seen motion before.
+_base_ = [
+    '../_base_/models/fcn_mobilenetv2.py',
+    '../_base_/datasets/camvid_pairs.py',
+    '../_base_/schedules/camvid_joint.py',
+    '../_base_/seg_runtime.py',
+]
+
+model = dict(
+    _delete_=True,
+    type='DFFVideoSegmentor',
+    segmentor=_base_.model,
+    propagation=dict(
+        type='FeaturePropagation',
+        flow_estimator=dict(
+            type='FlowNetS',
+            width=0.25,
+            strides=(8,),
+            scale_channels=256,
+            init_cfg=dict(  # configs/flow/flownets_quarter_camvid.py
+                type='Pretrained',
+                checkpoint='work_dirs/camvid/flow/iter_1500.pth',
+                prefix='flow_estimator.',
+            ),
+        ),
+    ),
+    key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=5),
+)
+load_from = 'work_dirs/camvid/frame/iter_1000.pth'

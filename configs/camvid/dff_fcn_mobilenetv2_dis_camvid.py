@@ -1,0 +1,10 @@
+# OpenCV's DIS as F, S = 1: untrained with the Frame checkpoint, or N trained with it.
+_base_ = './dff_fcn_mobilenetv2_camvid.py'
+
+model = dict(
+    propagation=dict(
+        flow_estimator=dict(
+            _delete_=True, type='ClassicalFlow', preset='medium', strides=(8,)
+        )
+    )
+)
