@@ -2,18 +2,22 @@
 
 from .camvid import CamVidDataset
 from .chained_flow import ChainedFlowDataset
+from .cityscapes_sequence import CityscapesSequenceDataset
 from .coco_vid import CocoVIDDataset
 from .file_pattern import FilePattern
 from .synthetic_motion import SyntheticMotion
 from .video_pair import VideoPairDataset
 from .video_sampler import VideoSampler
+from .video_seg import VideoSegDataset
 
 __all__ = [
     'CamVidDataset',
     'ChainedFlowDataset',
+    'CityscapesSequenceDataset',
     'CocoVIDDataset',
     'FilePattern',
     'SyntheticMotion',
     'VideoPairDataset',
     'VideoSampler',
+    'VideoSegDataset',
 ]

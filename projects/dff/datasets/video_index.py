@@ -43,7 +43,7 @@ class VideoIndex:
             file_pattern: What tells video and frame where the data set does not.
         """
         self.dataset = dataset
-        videos = defaultdict(list)
+        videos, roots = defaultdict(list), {}
         for idx in range(len(dataset)):
             item = dataset.get_data_info(idx)
             images = item['images'] if 'images' in item else [item]
@@ -52,6 +52,9 @@ class VideoIndex:
                 frame_id = image.get('frame_id')
                 if file_pattern is not None:
                     video_id, frame_id = file_pattern.parse(image['img_path'])
+                    root = file_pattern.root_of(image['img_path'])
+                    if roots.setdefault(video_id, root) != root:
+                        raise ValueError(_ambiguous(video_id, roots[video_id], root))
                 elif video_id is None or frame_id is None:
                     self._check_still(image, as_stills)
                     video_id, frame_id = f'still_{image.get("img_id", idx)}', 0
@@ -131,3 +134,11 @@ class VideoIndex:
         self.num_instances = table[:, 4]
         self.min_sides = table[:, 5]
         self._stops = np.array([stop for _, stop in self.spans], dtype=np.int64)
+
+
+def _ambiguous(video_id: str, *roots: str) -> str:
+    return (
+        f'video {video_id!r} is there twice, below {roots[0]!r} and {roots[1]!r}: '
+        'name a file_pattern whose group video holds more of the path, such as '
+        r"'(?P<video>[^/]+/[^/]+)/(?P<frame>\d+)'"
+    )

@@ -97,9 +97,9 @@ class VideoPairDataset(Dataset):
         self.index = VideoIndex(
             self.dataset,
             as_stills=as_stills,
-            file_pattern=None
-            if as_stills
-            else FilePattern.of(self.dataset, file_pattern),
+            file_pattern=FilePattern.of(
+                None if as_stills else self.dataset, file_pattern
+            ),
         )
         self.pipeline = PairedPipeline(pipeline)
         if test_mode:
@@ -166,11 +166,14 @@ class VideoPairDataset(Dataset):
 
     def _check_items(self) -> None:
         if not self.items:
-            source = getattr(self.dataset, 'ann_file', self.dataset)
+            source = getattr(self.dataset, 'ann_file', None) or getattr(
+                self.dataset, 'data_prefix', self.dataset
+            )
             num_labelled = int(self.index.is_labelled.sum())
             raise ValueError(
                 f'{source} gives no frame to deliver: {len(self.index)} frames, '
-                f'{num_labelled} labelled'
+                f'{num_labelled} labelled, {self.num_left_out} of these left out for '
+                'want of predecessors'
             )
 
     def _select_test(self, offsets: Sequence[int] | None, clamp: bool) -> list[Item]:

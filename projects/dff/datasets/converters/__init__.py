@@ -4,14 +4,17 @@ from .camvid import arrange_camvid
 from .cocovid import CocoVIDWriter
 from .frame_range import parse_frames
 from .mot import convert_mot
+from .seg_check import SegReport, check_seg_data
 from .synthetic import write_synthetic_set
 from .vid_xml import VID_CLASSES, VID_WNIDS, convert_vid
 
 __all__ = [
     'CocoVIDWriter',
+    'SegReport',
     'VID_CLASSES',
     'VID_WNIDS',
     'arrange_camvid',
+    'check_seg_data',
     'convert_mot',
     'convert_vid',
     'parse_frames',

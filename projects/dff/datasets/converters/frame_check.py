@@ -1,0 +1,81 @@
+"""What is wrong with one frame and its label map."""
+
+from typing import NamedTuple
+
+import numpy as np
+from mmseg.datasets.transforms import LoadAnnotations
+from PIL import Image
+
+EXIF_ORIENTATION, EXIF_LYING = 0x0112, 5  # 5 and more: rows and columns change places
+MAX_LABEL = 255  # of the maps that mmseg reads; it cuts off what is above
+
+
+class Finding(NamedTuple):
+    """What one frame holds: (height, width), pixels of each label, problems."""
+
+    size: tuple[int, int] | None
+    pixels: np.ndarray | None
+    problems: list[tuple[str, str]]
+
+
+def check_frame(
+    info: dict,
+    load: LoadAnnotations,
+    *,
+    num_classes: int,
+    ignored: set[int],
+    decode: bool,
+) -> Finding:
+    """Read a frame, and its map if it is labelled.
+
+    Args:
+        info: The data set's description.
+        load: What reads the map.
+        num_classes: Labels from here on are wrong.
+        ignored: But for these.
+        decode: Whether to decode the image, too, or its header only.
+    """
+    path, problems, size = info['img_path'], [], None
+    try:
+        with Image.open(path) as image:
+            size = image.size[::-1]
+            if image.getexif().get(EXIF_ORIENTATION, 1) >= EXIF_LYING:
+                size = size[::-1]
+            if decode:
+                image.load()
+    except (OSError, SyntaxError) as error:
+        problems.append(('images that cannot be read', f'{path}: {error}'))
+        size = None
+    if not info['is_labelled'] or 'seg_map_path' not in info:
+        return Finding(size, None, problems)
+    pixels, wrong = _check_map(info, load, size)
+    problems += wrong
+    if pixels is not None:
+        others = set(np.flatnonzero(pixels[num_classes:]) + num_classes) - ignored
+        if others:
+            kind = f'labels outside the {num_classes} classes'
+            text = f'{info["seg_map_path"]}: {sorted(map(int, others))}'
+            problems.append((kind, text))
+        elif not pixels[[n for n in range(num_classes) if n not in ignored]].any():
+            problems.append(('label maps that are all void', info['seg_map_path']))
+    return Finding(size, pixels, problems)
+
+
+def _check_map(
+    info: dict, load: LoadAnnotations, size: tuple[int, int] | None
+) -> tuple[np.ndarray | None, list[tuple[str, str]]]:
+    path = info['seg_map_path']
+    try:
+        with Image.open(path) as image:
+            raw = np.asarray(image)
+        if raw.ndim != 2 or raw.max(initial=0) > MAX_LABEL:
+            what = f'{path}: shape {raw.shape}, largest value {raw.max()}'
+            return None, [('label maps that are no maps of numbers to 255', what)]
+        labels = load(dict(info))['gt_seg_map']
+    except (OSError, SyntaxError) as error:
+        return None, [('label maps that cannot be read', f'{path}: {error}')]
+    pixels = np.bincount(labels.ravel(), minlength=256)
+    if size is None or labels.shape == size:
+        return pixels, []
+    what = f'{path}: {labels.shape} (H, W), the image {size}'
+    return pixels, [('label maps of another size than their image', what)]

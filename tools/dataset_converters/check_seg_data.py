@@ -1,0 +1,49 @@
+"""Find what is wrong with the data of a segmentation config, before training."""
+
+import argparse
+import sys
+
+from mmengine.config import Config, DictAction
+
+import dff  # noqa: F401  configs may say _base_ = 'dff::…'
+from dff.datasets.converters import check_seg_data
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--split', default='train', choices=['train', 'val', 'test'])
+    parser.add_argument(
+        '--interval', type=int, help='l; default what the config says or draws'
+    )
+    parser.add_argument(
+        '--headers-only',
+        action='store_true',
+        help='believe the header of frames without labels (much faster)',
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='KEY=VALUE of the config'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Check, print, and exit with 1 where something is wrong."""
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    reports = check_seg_data(
+        cfg,
+        split=args.split,
+        interval=args.interval,
+        headers_only=args.headers_only,
+    )
+    print('\n\n'.join(map(str, reports)))
+    if any(report.problems for report in reports):
+        sys.exit(1)
+    print('\nnothing wrong was found')
+
+
+if __name__ == '__main__':
+    main()
