@@ -1,0 +1,9 @@
+_base_ = './dff_fcn_r101_cityscapes.py'
+
+model = dict(
+    segmentor=dict(
+        backbone=dict(
+            depth=50, init_cfg=dict(checkpoint='data/weights/resnet50_mxnet.pth')
+        )
+    )
+)

@@ -1,0 +1,9 @@
+# "Frame" of the paper: the segmentation network on every frame.
+_base_ = [
+    '../_base_/models/fcn_r101.py',
+    '../_base_/datasets/cityscapes_sequence.py',
+    '../_base_/schedules/cityscapes_20k.py',
+    '../_base_/seg_runtime.py',
+]
+
+train_dataloader = dict(dataset=dict(pairs=False))
