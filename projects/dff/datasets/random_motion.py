@@ -1,4 +1,4 @@
-"""Random smooth motion of a picture, and its exact inverse.
+"""Random smooth motion of a picture, and its inverse.
 
 Shapes: H, W image. A displacement is (H, W, 2) float32, x and y in pixels.
 """
@@ -81,8 +81,9 @@ def sample(
 def invert(displacement: np.ndarray) -> np.ndarray:
     """Find d' with d'(p) = -d(p + d'(p)), the way back, by fixed-point iteration.
 
-    The result is exact where the way stays inside the picture and d changes by less
-    than a pixel a pixel; beyond the border d is taken to go on as at the border.
+    The result is right to some thousandths of a pixel (OpenCV interpolates in steps of
+    1/32) where the way stays inside the picture and d changes by less than a pixel a
+    pixel; beyond the border d is taken to go on as at the border.
     """
     points = grid(displacement.shape[:2])
     back = -displacement

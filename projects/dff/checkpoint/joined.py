@@ -1,0 +1,59 @@
+"""Put a video model together from separately trained parts."""
+
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import CheckpointLoader
+
+
+def join_checkpoints(config: str | Path, frame: str | Path, out: str | Path) -> int:
+    """Write a checkpoint of a video model that was never trained as one.
+
+    The flow network starts as its ``init_cfg`` says, the image model gets the weights
+    of ``frame``: the paper's "separate" (Tab. 3), to be tested as any other.
+
+    Args:
+        config: Of the video model.
+        frame: Checkpoint of the image model.
+        out: File to write.
+
+    Returns:
+        How many tensors were written.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ValueError: ``frame`` lacks weights of the image model.
+    """
+    for path in (config, frame):
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'{path} does not exist')
+    cfg = Config.fromfile(config)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    model = MODELS.build(cfg.model)
+    model.image_model.init_cfg = None  # its weights come from `frame`
+    for child in model.image_model.modules():
+        if getattr(child, 'init_cfg', None):
+            child.init_cfg = None
+    model.init_weights()
+    checkpoint = CheckpointLoader.load_checkpoint(str(frame), map_location='cpu')
+    state = checkpoint.get('state_dict', checkpoint)
+    missing = model.load_state_dict(state, strict=False).missing_keys
+    prefix = f'{model.wrapped_name}.'
+    lacks = [name for name in missing if name.startswith(prefix)]
+    if lacks:
+        raise ValueError(
+            f'{frame} lacks {len(lacks)} tensors of the {model.wrapped_name}: '
+            f'{lacks[:3]} …'
+        )
+    content = dict(
+        state_dict=model.state_dict(),
+        meta=dict(dataset_meta=checkpoint.get('meta', {}).get('dataset_meta')),
+    )
+    partial = Path(f'{out}.part-{os.getpid()}')
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(content, partial)
+    os.replace(partial, out)
+    return len(content['state_dict'])
