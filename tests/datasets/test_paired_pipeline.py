@@ -1,4 +1,5 @@
 import functools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,16 +66,22 @@ def mmdet_scope():
 
 
 def build(root, pipeline):
+    if (root / 'vid.json').exists():
+        dataset = dict(type='CocoVIDDataset', ann_file='vid.json')
+    else:
+        dataset = dict(type='VideoSegDataset', metainfo=dict(classes=('a', 'b')))
     return DATASETS.build(
         dict(
             type='VideoPairDataset',
-            dataset=dict(
-                type='CocoVIDDataset', data_root=str(root), ann_file='vid.json'
-            ),
+            dataset=dict(data_root=str(root), **dataset),
             pipeline=pipeline,
             offset_range=(1, 1),
         )
     )
+
+
+def is_segmentation(pipeline):
+    return any(step['type'].endswith('PackSegInputs') for step in pipeline)
 
 
 def check_identical(root, pipeline, *, draws):
@@ -91,7 +98,9 @@ def check_identical(root, pipeline, *, draws):
 
 def test_data_configs_hold_pairs():
     folder = CONFIGS / '_base_' / 'datasets'
-    for name, count in (('vid', 2), ('mot_mini', 1), ('synthetic', 1)):
+    counts = dict(vid=2, mot_mini=1, synthetic=1)
+    counts.update(camvid=1, cityscapes_sequence=1, video_seg=1)
+    for name, count in counts.items():
         assert len(shipped_pipelines(folder / f'{name}.py')) == count
 
 
@@ -99,13 +108,21 @@ def test_data_configs_hold_pairs():
     'path', sorted(CONFIGS.rglob('*.py')), ids=lambda p: str(p.relative_to(CONFIGS))
 )
 def test_identical_frames_stay_identical_in_shipped_configs(
-    path, make_vid_set, mmdet_scope
+    path, make_vid_set, make_seg_set
 ):
     for number, steps in enumerate(shipped_pipelines(path)):
-        if repr(steps) not in CHECKED:  # most configs inherit theirs
-            root = make_vid_set((2,), identical=True, name=f'set_{number}')
+        if repr(steps) in CHECKED:  # most configs inherit theirs
+            continue
+        name = f'set_{number}'
+        if is_segmentation(steps):
+            scope, root = 'mmseg', make_seg_set({'a': (3, 4)}, name=name)
+            first = root / 'images' / 'a' / '000003.png'
+            shutil.copyfile(first, first.with_name('000004.png'))
+        else:
+            scope, root = 'mmdet', make_vid_set((2,), identical=True, name=name)
+        with DefaultScope.overwrite_default_scope(scope):
             check_identical(root, steps, draws=10)
-            CHECKED.add(repr(steps))
+        CHECKED.add(repr(steps))
 
 
 @pytest.mark.parametrize('steps', STOCK, ids=lambda s: s[0]['type'])

