@@ -39,7 +39,9 @@ def check_frame(
     try:
         with Image.open(path) as image:
             size = image.size[::-1]
-            if image.getexif().get(EXIF_ORIENTATION, 1) >= EXIF_LYING:
+            # Without the first condition PIL decodes a PNG to look behind it.
+            exif = image.getexif() if 'exif' in image.info else {}
+            if exif.get(EXIF_ORIENTATION, 1) >= EXIF_LYING:
                 size = size[::-1]
             if decode:
                 image.load()
