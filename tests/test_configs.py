@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from mmengine.structures import InstanceData
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.structures import InstanceData, PixelData
+from mmseg.structures import SegDataSample
 
 import dff  # noqa: F401  (registers the classes)
 
@@ -25,11 +25,16 @@ NAMES = sorted(
     for path in CONFIGS.rglob('*.py')
     if '_base_' not in path.parts
 )
-DETECTORS = [n for n in NAMES if n.split('/')[0] in ('vid', 'mini', 'wrapped')]
+MODEL_NAMES = [name for name in NAMES if not name.startswith('flow/')]
 # What is only tested; it is another config's model.
-TRAINED = [name for name in DETECTORS if not name.endswith('_offsets.py')]
-MINI = [name for name in TRAINED if name.startswith('mini/')]
+TRAINED = [name for name in MODEL_NAMES if not re.search(r'_offsets\.py$|/copy_', name)]
 DFF = [name for name in TRAINED if '/dff_' in name]
+SCOPES = {
+    name: Config.fromfile(CONFIGS / name).get('default_scope') for name in MODEL_NAMES
+}
+DETECTORS = [name for name in MODEL_NAMES if SCOPES[name] == 'mmdet']
+SEGMENTORS = [name for name in MODEL_NAMES if SCOPES[name] == 'mmseg']
+MINI = [name for name in TRAINED if name.split('/')[0] in ('mini', 'camvid')]
 
 IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 RELEASE = dict(mean=[123.15, 115.90, 103.06], std=[1.0, 1.0, 1.0])
@@ -37,12 +42,7 @@ RELEASE = dict(mean=[123.15, 115.90, 103.06], std=[1.0, 1.0, 1.0])
 WEIGHT_SOURCES = (
     (r'torchvision://resnet(\d+)$', 'ResNet', 'pytorch', IMAGENET),
     (r'data/weights/resnet(\d+)_mxnet\.pth$', 'ResNet', 'caffe', RELEASE),
-    (
-        r'data/weights/mobilenet_v2_imagenet_mmseg\.pth$',
-        'mmseg.MobileNetV2',
-        None,
-        IMAGENET,
-    ),
+    (r'data/weights/mobilenet_v2_imagenet_mmseg\.pth$', 'MobileNetV2', None, IMAGENET),
 )
 
 
@@ -61,13 +61,14 @@ def read(name):
 
 def build(cfg):
     torch.manual_seed(0)
-    with DefaultScope.overwrite_default_scope('mmdet'):
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
         return MODELS.build(copy.deepcopy(cfg.model))
 
 
-def detector_of(cfg):
-    """Config of the image detector, wrapped or not."""
-    return cfg.model.get('detector', cfg.model)
+def image_model_of(cfg):
+    """Config of the image model, wrapped or not, its types with their scopes."""
+    model = cfg.model.get('detector', cfg.model.get('segmentor', cfg.model))
+    return model.to_dict()
 
 
 def bases_of(path):
@@ -105,9 +106,14 @@ def datasets_in(node):
             yield from datasets_in(value)
 
 
-def weight_complaints(detector):
-    """Say what about a detector's input or style contradicts its weights."""
-    backbone, pre = detector['backbone'], detector['data_preprocessor']
+def weight_complaints(model, scope):
+    """Say what about an image model's input or style contradicts its weights."""
+    backbone, pre = model['backbone'], model['data_preprocessor']
+    kind_of_backbone = backbone['type']
+    if 'MobileNetV2' in kind_of_backbone:  # mmdet's has other names and blocks
+        given, _, kind_of_backbone = kind_of_backbone.rpartition('.')
+        if (given or scope) != 'mmseg':
+            kind_of_backbone = f'{given or scope}.{kind_of_backbone}'
     checkpoint = (backbone.get('init_cfg') or {}).get('checkpoint')
     if checkpoint is None:
         frozen = backbone.get('frozen_stages', -1) >= 0 or backbone.get('norm_eval')
@@ -117,7 +123,7 @@ def weight_complaints(detector):
         if not match:
             continue
         facts = dict(
-            type=(backbone['type'], kind),
+            type=(kind_of_backbone, kind),
             style=(backbone.get('style'), style),
             mean=(list(pre['mean']), expected['mean']),
             std=(list(pre['std']), expected['std']),
@@ -131,9 +137,9 @@ def weight_complaints(detector):
     return [f'unknown weights {checkpoint}']
 
 
-@pytest.mark.parametrize('name', DETECTORS)
+@pytest.mark.parametrize('name', MODEL_NAMES)
 def test_style_normalisation_and_weights_agree(name):
-    assert weight_complaints(detector_of(read(name))) == []
+    assert weight_complaints(image_model_of(read(name)), SCOPES[name]) == []
 
 
 @pytest.mark.parametrize(
@@ -171,7 +177,7 @@ def test_style_normalisation_and_weights_agree(name):
 def test_a_contradiction_is_found(name, change, complaint):
     cfg = read(name)
     cfg.merge_from_dict(dict(model=change))
-    assert complaint in weight_complaints(cfg.model)[0]
+    assert complaint in weight_complaints(cfg.model, 'mmdet')[0]
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -201,23 +207,28 @@ def test_schedule_adds_up(name):
         source, last = re.match(
             r'work_dirs/(\w+)/iter_(\d+)\.pth', cfg.load_from
         ).groups()
-        frame = read(f'mini/{source}.py')
+        frame = read(f'{Path(name).parent}/{source}.py')
         assert frame.train_cfg.max_iters == int(last)
         assert source == re.sub(
-            'dff_(.*?)(_dis)?_([a-z]+)$', r'frame_\1_\3', Path(name).stem
+            '(?:dff|frame)_(.*?)(_dis|_noscale)?_([a-z]+)(_long)?$',
+            r'frame_\1_\3',
+            Path(name).stem,
         )
 
 
 @pytest.mark.parametrize('name', DFF)
-def test_dff_wraps_the_detector_of_its_frame_config(name):
+def test_dff_wraps_the_model_of_its_frame_config(name):
     cfg = read(name)
     frame = re.sub(
-        'dff_(.*?)(_dis)?_([a-z]+)(_torchvision)?.py', r'frame_\1_\3\4.py', name
+        'dff_(.*?)(_dis|_noscale|_half)?_([a-z]+)(_torchvision)?.py',
+        r'frame_\1_\3\4.py',
+        name,
     )
-    assert cfg.model.detector.to_dict() == read(frame).model.to_dict()
+    assert image_model_of(cfg) == read(frame).model.to_dict()
+    wrapped = dict(mmdet='detector', mmseg='segmentor')[SCOPES[name]]
     assert set(cfg.model) <= {
         'type',
-        'detector',
+        wrapped,
         'propagation',
         'key_frame_scheduler',
         '_scope_',
@@ -246,15 +257,47 @@ def test_model_builds_and_its_strides_are_right(name):
         assert detector.roi_head.spatial_scale == 1 / strides[0]
 
 
-def make_batch(is_pair):
-    """Return two images or pairs, 96 x 128, with a box each."""
+@pytest.mark.parametrize('name', SEGMENTORS)
+def test_segmentor_builds_and_its_strides_are_right(name):
+    """The levels that heads read have the strides and widths of the flow network."""
+    cfg = read(name)
+    model = build(cfg).eval()
+    if 'segmentor' not in cfg.model:
+        return
+    size = (70, 100)
+    with torch.no_grad():
+        feats = model.seam.head(torch.zeros(1, 3, *size))
+    levels = model.seam.levels(feats)
+    maps = (
+        [feats]
+        if isinstance(feats, torch.Tensor)
+        else [f for f in feats if f is not None]
+    )
+    estimator = model.propagation.flow_estimator
+    strides = [estimator.strides[i] for i in levels or range(len(maps))]
+    for feat, stride in zip(maps, strides, strict=True):
+        assert feat.shape[2:] == tuple(math.ceil(side / stride) for side in size)
+    channels = cfg.model.propagation.flow_estimator.get('scale_channels')
+    if channels is not None:
+        widths = channels if isinstance(channels, list) else [channels] * len(maps)
+        assert [widths[i] for i in levels or range(len(maps))] == [
+            feat.shape[1] for feat in maps
+        ]
+    classes = {'camvid': 11, 'cityscapes': 19, 'mini': 4, 'wrapped': 19}
+    head = model.segmentor.decode_head
+    assert head.num_classes == classes[name.split('/')[0]]
+
+
+def make_batch(is_pair, scope):
+    """Return two images or pairs, 96 x 128, with a box or a label map each."""
     generator = torch.manual_seed(0)
     images = torch.randint(
         0, 256, (2, 3, 96, 128), generator=generator, dtype=torch.uint8
     )
     samples = []
     for offset in range(2):
-        sample = DetDataSample(
+        kind = SegDataSample if scope == 'mmseg' else DetDataSample
+        sample = kind(
             metainfo=dict(
                 img_shape=(96, 128),
                 ori_shape=(96, 128),
@@ -263,9 +306,13 @@ def make_batch(is_pair):
                 offset=offset,
             )
         )
-        sample.gt_instances = InstanceData(
-            bboxes=torch.tensor([[10.0, 10, 50, 80]]), labels=torch.tensor([0])
-        )
+        if scope == 'mmseg':
+            labels = torch.randint(0, 3, (1, 96, 128), generator=generator)
+            sample.gt_sem_seg = PixelData(data=labels)
+        else:
+            sample.gt_instances = InstanceData(
+                bboxes=torch.tensor([[10.0, 10, 50, 80]]), labels=torch.tensor([0])
+            )
         samples.append(sample)
     inputs = list(images)
     if is_pair:
@@ -281,7 +328,8 @@ def test_mini_model_trains_two_iterations(name):
         [p for p in model.parameters() if p.requires_grad], 0.01
     )
     for _ in range(2):
-        batch = model.data_preprocessor(make_batch(name in DFF), training=True)
+        batch = make_batch(name in DFF, SCOPES[name])
+        batch = model.data_preprocessor(batch, training=True)
         losses = model(**batch, mode='loss')
         loss, _ = model.parse_losses(losses)
         optimizer.zero_grad()

@@ -1,7 +1,7 @@
 # DFF from the Frame checkpoint, with a narrow FlowNet that has seen motion before.
 _base_ = [
     '../_base_/models/fcn_mobilenetv2.py',
-    '../_base_/datasets/camvid_pairs.py',
+    '../_base_/datasets/camvid.py',
     '../_base_/schedules/camvid_joint.py',
     '../_base_/seg_runtime.py',
 ]
@@ -19,11 +19,18 @@ model = dict(
             scale_channels=256,
             init_cfg=dict(  # configs/flow/flownets_quarter_camvid.py
                 type='Pretrained',
-                checkpoint='work_dirs/camvid/flow/iter_1500.pth',
+                checkpoint='work_dirs/flownets_quarter_camvid/iter_1500.pth',
                 prefix='flow_estimator.',
             ),
         ),
     ),
     key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=5),
 )
-load_from = 'work_dirs/camvid/frame/iter_1000.pth'
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        datasets=[_base_.pairs, _base_.clip_pairs],
+    )
+)
+load_from = 'work_dirs/frame_fcn_mobilenetv2_camvid/iter_1000.pth'

@@ -1,10 +1,15 @@
 # FlowNet Half as F.
-_base_ = './dff_fcn_r50_cityscapes.py'
+_base_ = './dff_fcn_r101_cityscapes.py'
 
 model = dict(
+    segmentor=dict(
+        backbone=dict(
+            depth=50, init_cfg=dict(checkpoint='data/weights/resnet50_mxnet.pth')
+        )
+    ),
     propagation=dict(
         flow_estimator=dict(
             width=0.5, init_cfg=dict(checkpoint='data/weights/flownets_half_chairs.pth')
         )
-    )
+    ),
 )

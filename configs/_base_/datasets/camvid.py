@@ -55,3 +55,19 @@ val_evaluator = dict(
     type='VideoMetric', metric=dict(type='IoUMetric', iou_metrics=['mIoU'])
 )
 test_evaluator = val_evaluator
+
+# Pairs: single images with a key frame made by moving them, and the training part of
+# the clip, whose frames come as often. Configs name it as their training data.
+pairs = dict(
+    type='VideoPairDataset',
+    dataset=train_dataloader['dataset']['dataset'],
+    file_pattern=file_pattern,
+    pipeline=train_pipeline,
+    offset_range=(0, 18),  # 1.2 s, as far as is tested
+    still_motion=dict(),
+)
+clip_pairs = dict(
+    type='RepeatDataset',
+    times=13,  # 27 frames x 13, and 389 images
+    dataset=dict(pairs, min_video_length=2),
+)

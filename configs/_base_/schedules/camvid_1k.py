@@ -14,3 +14,4 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, begin=50, eta_min_ratio=0.01),
 ]
 custom_hooks = [dict(type='ChannelsLastHook')]
+auto_scale_lr = dict(base_batch_size=4, enable=False)  # 1 device x 4
