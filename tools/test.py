@@ -4,6 +4,7 @@ import argparse
 
 import dff  # noqa: F401  configs may say _base_ = 'dff::…'
 from dff.engine import launch, testing
+from dff.engine.protocol import evaluate_by_offset, read_offsets
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,6 +22,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--wait-time', type=float, default=2, help='seconds a shown frame stays'
     )
+    parser.add_argument(
+        '--offsets',
+        type=read_offsets,
+        help='instead of a stream, every labelled frame with each of these distances '
+        'from its key frame (Sec. 5.2): 5 is 0 to 4; or 0-9, or 0,2,4',
+    )
+    parser.add_argument('--offsets-out', help='JSON file of the figures by offset')
+    parser.add_argument(
+        '--clamp-offsets',
+        action='store_true',
+        help='keep frames with too few predecessors; the first frame is their key',
+    )
     launch.add_arguments(parser)
     return parser.parse_args()
 
@@ -33,6 +46,10 @@ def main() -> None:
     if args.show or args.show_dir:
         testing.draw_frames(
             cfg, args.show_dir, show=args.show, wait_time=args.wait_time
+        )
+    if args.offsets:
+        evaluate_by_offset(
+            cfg, args.offsets, out_file=args.offsets_out, clamp=args.clamp_offsets
         )
     launch.run(lambda: testing.build_runner(cfg, out=args.out).test())
 

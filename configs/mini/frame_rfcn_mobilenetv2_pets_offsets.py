@@ -2,9 +2,9 @@
 _base_ = './frame_rfcn_mobilenetv2_pets.py'
 
 test_evaluator = [
-    dict(type='CopiedBoxesMetric', metric=dict(type='VIDMetric'), offsets=10),
+    dict(type='CopiedResultsMetric', metric=dict(type='VIDMetric'), offsets=10),
     dict(
-        type='CopiedBoxesMetric',
+        type='CopiedResultsMetric',
         metric=dict(type='CocoMetric', metric='bbox'),
         offsets=10,
     ),

@@ -51,7 +51,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(
-    type='VideoMetric', metric=dict(type='IoUMetric', iou_metrics=['mIoU'])
-)
+val_evaluator = dict(type='VideoMetric', metric=dict(type='SegIoUMetric'))
 test_evaluator = val_evaluator

@@ -143,8 +143,8 @@ class VideoPairDataset(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """Classes and palette of the wrapped data set."""
-        return self.dataset.metainfo
+        """Classes and palette of the wrapped data set, and `num_left_out`."""
+        return dict(self.dataset.metainfo, num_left_out=self.num_left_out)
 
     def full_init(self) -> None:
         """Do nothing: everything is read when it is built."""

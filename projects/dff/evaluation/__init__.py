@@ -1,8 +1,17 @@
 """Metrics over the frames of videos; no model is imported here."""
 
-from .copied_boxes_metric import CopiedBoxesMetric
+from .copied_results_metric import CopiedResultsMetric
 from .per_offset_metric import PerOffsetMetric
+from .seg_iou_metric import SegIoUMetric
+from .temporal_consistency import TemporalConsistency
 from .vid_metric import VIDMetric
 from .video_metric import VideoMetric
 
-__all__ = ['CopiedBoxesMetric', 'PerOffsetMetric', 'VIDMetric', 'VideoMetric']
+__all__ = [
+    'CopiedResultsMetric',
+    'PerOffsetMetric',
+    'SegIoUMetric',
+    'TemporalConsistency',
+    'VIDMetric',
+    'VideoMetric',
+]

@@ -16,6 +16,8 @@ from ..analysis.atomic import write_json
 from .frames import is_labelled
 from .video_metric import CountedMetric, VideoMetric, quiet
 
+CLASS_MARK = '.'  # `IoU.car` is a figure of one class
+
 
 @METRICS.register_module()
 class PerOffsetMetric(VideoMetric):
@@ -30,6 +32,9 @@ class PerOffsetMetric(VideoMetric):
     Args:
         metric: Config of the metric, or a built one.
         offsets: The offsets to expect, or their number l (0 ... l - 1).
+        pooled: Also evaluate all offsets' results as one, for metrics whose results
+            add up: the paper's mIoU is over one confusion matrix of all l x n pairs,
+            ``pooled/mIoU``. (Its AP is the mean.)
         out_file: JSON file of the figures, written at every evaluation.
         collect_device: See mmengine's BaseMetric.
         prefix: Put before all names; nothing by default.
@@ -41,6 +46,7 @@ class PerOffsetMetric(VideoMetric):
         metric: Mapping | BaseMetric,
         offsets: Sequence[int] | int = 10,  # 0 ... 9: l = 10, paper Sec. 5
         *,
+        pooled: bool = False,
         out_file: str | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
@@ -60,6 +66,7 @@ class PerOffsetMetric(VideoMetric):
             )
         pristine = self.counted.metric
         self.copies = {int(o): CountedMetric(pristine) for o in offsets}
+        self.pooled = pooled
         self.out_file = out_file
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -87,32 +94,57 @@ class PerOffsetMetric(VideoMetric):
             ValueError: No labelled frame came, or one came in several ways.
         """
         del size
-        figures, frames = {}, {}
+        figures, frames, pool = {}, {}, []
         for offset, counted in self.copies.items():
             with quiet():
-                figures[offset], records = counted.evaluate(self.dataset_meta)
+                figures[offset], records = counted.evaluate(
+                    self.dataset_meta, pool=pool if self.pooled else None
+                )
             frames[offset] = {record.frame for record in records}
         if not any(frames.values()):
             raise ValueError('PerOffsetMetric needs labelled frames, got none')
-        means = _means(figures)
+        rows = dict(mean=_means(figures))
+        if self.pooled:
+            with quiet():
+                rows['pooled'] = self.counted.evaluate_results(pool, self.dataset_meta)
         if is_main_process():
-            self._report(figures, frames, means)
+            self._report(figures, frames, rows)
         named = {
             f'offset_{offset}/{name}': value
             for offset, row in figures.items()
             for name, value in row.items()
         }
-        named.update({f'mean/{name}': value for name, value in means.items()})
+        for title, row in rows.items():
+            named.update({f'{title}/{name}': value for name, value in row.items()})
         return self.with_prefix(named)
 
-    def _report(self, figures: dict, frames: dict, means: dict[str, float]) -> None:
-        rows = [['offset', 'frames', *means]]
+    def _report(self, figures: dict, frames: dict, summary: dict[str, dict]) -> None:
+        """Print the tables, warn, and write the file.
+
+        Args:
+            figures: By offset and name.
+            frames: Identities of the frames, by offset.
+            summary: Mean and, perhaps, pooled figures, by name.
+        """
+        names = list(summary['mean'])
+        whole = [name for name in names if CLASS_MARK not in name]
+        rows = [['offset', 'frames', *whole]]
         for offset, row in figures.items():
-            cells = [_cell(row.get(name)) for name in means]
+            cells = [_cell(row.get(name)) for name in whole]
             rows.append([offset, len(frames[offset]), *cells])
-        rows.append(['mean', '', *(_cell(value) for value in means.values())])
-        print_log('By offset\n' + AsciiTable(rows).table, logger='current')
-        undefined = [name for name, value in means.items() if math.isnan(value)]
+        for title, row in summary.items():
+            rows.append([title, '', *(_cell(row.get(name)) for name in whole)])
+        left_out = (self.dataset_meta or {}).get('num_left_out')
+        left = '' if left_out is None else f', {left_out} frames left out of all'
+        print_log(f'By offset{left}\n{AsciiTable(rows).table}', logger='current')
+        by_class = [name for name in names if CLASS_MARK in name]
+        if by_class:
+            columns = {**figures, **summary}
+            rows = [['class', *map(str, columns)]]
+            for name in by_class:
+                rows.append([name, *(_cell(row.get(name)) for row in columns.values())])
+            print_log('By class\n' + AsciiTable(rows).table, logger='current')
+        undefined = [name for name in whole if math.isnan(summary['mean'][name])]
         if undefined:
             _warn(f'some offsets have no {undefined}: their mean is undefined (nan)')
         if any(seen != next(iter(frames.values())) for seen in frames.values()):
@@ -120,8 +152,9 @@ class PerOffsetMetric(VideoMetric):
         if self.out_file is not None:
             content = {
                 'offsets': figures,
-                'mean': means,
+                **summary,
                 'frames': {offset: len(seen) for offset, seen in frames.items()},
+                'num_left_out': left_out,
             }
             write_json(content, self.out_file)
 

@@ -41,18 +41,32 @@ class CountedMetric:
         self.records.append(frame_record(sample))
         self._ends.append(len(self.metric.results))
 
-    def evaluate(self, dataset_meta: dict | None) -> tuple[dict, list[FrameRecord]]:
-        """Return the figures and the frames they are over; call it on all ranks."""
+    def evaluate(
+        self, dataset_meta: dict | None, *, pool: list | None = None
+    ) -> tuple[dict, list[FrameRecord]]:
+        """Return the figures and the frames they are over; call it on all ranks.
+
+        The results that counted are added to ``pool``.
+        """
         self.metric.dataset_meta = dataset_meta
         by_rank = all_gather_object(self.records)
         gathered = [record for records in by_rank for record in records]
         is_first = first_occurrences(gathered)
         counted = [r for r, first in zip(gathered, is_first, strict=True) if first]
         self._keep(_own_part(is_first, by_rank, self.records))
-        size = sum(all_gather_object(len(self.metric.results)))
+        if pool is not None:
+            pool += self.metric.results
+        figures = self.evaluate_results(self.metric.results, dataset_meta)
+        return figures, counted
+
+    def evaluate_results(self, results: list, dataset_meta: dict | None) -> dict:
+        """Return the figures over results of this rank and all others, and reset."""
+        self.metric.dataset_meta = dataset_meta
+        self.metric.results = results
+        size = sum(all_gather_object(len(results)))
         figures = self.metric.evaluate(size) if size else {}
         self.reset()
-        return figures, counted
+        return figures
 
     def _keep(self, is_kept: Sequence[bool]) -> None:
         starts = [0, *self._ends][: len(self._ends)]

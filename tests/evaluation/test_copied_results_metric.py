@@ -6,7 +6,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
 import dff  # noqa: F401
-from dff.evaluation import CopiedBoxesMetric
+from dff.evaluation import CopiedResultsMetric
 
 
 @METRICS.register_module()
@@ -28,7 +28,7 @@ class SeenPairs(BaseMetric):
 
 
 def run(frames, offsets=3):
-    metric = CopiedBoxesMetric(dict(type='SeenPairs'), offsets)
+    metric = CopiedResultsMetric(dict(type='SeenPairs'), offsets)
     metric.dataset_meta = {}
     for video, frame in frames:
         metric.process(

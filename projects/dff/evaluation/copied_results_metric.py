@@ -1,4 +1,4 @@
-"""What copying the key frame's boxes would give: the simplest video detector."""
+"""What copying the key frame's results would give: the simplest video model."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,15 +8,17 @@ from mmengine.registry import METRICS
 
 from .per_offset_metric import PerOffsetMetric
 
+PREDICTIONS = ('pred_instances', 'pred_sem_seg')
+
 
 @METRICS.register_module()
-class CopiedBoxesMetric(PerOffsetMetric):
+class CopiedResultsMetric(PerOffsetMetric):
     """Score frame i with the predictions of frame k = i - o, for every offset o.
 
-    The model is an image detector that runs on every frame of a stream; offset 0 is
-    its own figure. As in the per-offset protocol (Sec. 5.2), frames without the
-    longest offset's predecessor are left out of every offset, so all offsets are
-    over the same frames.
+    The model is an image model that runs on every frame of a stream; offset 0 is its
+    own figure. Boxes and label maps are copied as they are. As in the per-offset
+    protocol (Sec. 5.2), frames without the longest offset's predecessor are left out
+    of every offset, so all offsets are over the same frames.
 
     Args:
         args: As for ``PerOffsetMetric``.
@@ -41,11 +43,15 @@ class CopiedBoxesMetric(PerOffsetMetric):
             if video != self._video or not is_next:
                 self._past.clear()
             self._video = video
-            self._past.append((frame, sample['pred_instances']))
+            predicted = {n: sample[n] for n in PREDICTIONS if n in sample}
+            if not predicted:
+                raise ValueError(
+                    f'a prediction must hold one of {PREDICTIONS}, got '
+                    f'{sorted(sample)} for {sample.get("img_path")}'
+                )
+            self._past.append((frame, predicted))
             if len(self._past) < self._past.maxlen:
                 continue
             for offset in self.copies:
                 _, copied = self._past[-1 - offset]
-                super().process(
-                    None, [dict(sample, pred_instances=copied, offset=offset)]
-                )
+                super().process(None, [{**sample, **copied, 'offset': offset}])
