@@ -8,10 +8,10 @@ from mmseg.registry import DATASETS
 
 import dff  # noqa: F401
 from dff.datasets import ChainedFlowDataset, SyntheticMotion
-from dff.datasets.random_motion import RandomMotion, grid, invert, move_at_random
+from dff.datasets.random_motion import Motion, RandomMotion, move_at_random
 
 SIZE = (64, 96)
-STILL = dict(shift=0.0, zoom=0.0, turn=0.0, stretch=0.0, rest=0.0)
+STILL = dict(shift=0.0, zoom=0.0, turn=0.0, stretch=0.0, tilt=0.0, rest=0.0)
 
 
 def smooth_image(rng, size=SIZE):
@@ -75,7 +75,7 @@ def test_key_read_where_the_flow_points_is_cur(folders):
 def test_a_shift_is_a_constant_flow_against_it(folders, monkeypatch):
     """Content that the key frame shows 5 px left and 3 px up has flow (-5, -3)."""
     data = SyntheticMotion(str(folders / 'smooth'), crop_size=SIZE, num_objects=(0, 0))
-    shift = np.broadcast_to(np.float32([5, 3]), (*SIZE, 2)).copy()
+    shift = Motion(np.array([[1.0, 0, 5], [0, 1, 3], [0, 0, 1]]))
     monkeypatch.setattr(RandomMotion, 'draw', lambda self, size, amount: shift)
     for seed in range(4):
         np.random.seed(seed)
@@ -107,13 +107,34 @@ def test_labels_go_along_with_their_pixels(folders):
 
 
 def test_a_motion_inverts():
-    """Against the closed form of a zoom by 1.2 about (40, 30) and a shift."""
-    points = grid(SIZE)
-    motion = (points - np.float32([40, 30])) * np.float32(0.2) + np.float32([3, -2])
-    expected = (points - np.float32([3, -2]) - np.float32([40, 30])) / np.float32(1.2)
-    expected += np.float32([40, 30]) - points
-    found = invert(motion)[10:-10, 15:-15]
-    np.testing.assert_allclose(found, expected[10:-10, 15:-15], atol=5e-3)
+    """Key pixels shown where they came from, by a loop over projected points."""
+    matrix = np.array([[1.2, 0.1, 3], [-0.05, 0.9, -2], [0.001, -0.0005, 1]])
+    ys, xs = np.mgrid[: SIZE[0], : SIZE[1]]
+    wave = np.stack([2 * np.sin(ys / 15), 1.5 * np.cos(xs / 20)], -1)
+    rest = wave.astype(np.float32)
+    for motion in (Motion(matrix), Motion(matrix, rest)):
+        flow, to_cur = motion.flow(SIZE), motion.to_cur(SIZE)
+        for y, x in ((10, 12), (31, 40), (50, 80), (33, 7)):
+            u, v, w = matrix @ (x, y, 1)
+            expected = np.array([u, v]) / w
+            if motion.rest is not None:
+                expected += rest[y, x]
+            np.testing.assert_allclose(to_cur[y, x], expected, atol=1e-4)
+            if not (0 < expected[0] < SIZE[1] - 2 and 0 < expected[1] < SIZE[0] - 2):
+                continue
+            back = [read_at(flow[..., axis], *expected) for axis in (0, 1)]
+            np.testing.assert_allclose(back, [x, y] - expected, atol=0.02)
+
+
+def test_motions_follow_each_other():
+    rng = np.random.default_rng(0)
+    first, second = (
+        Motion(np.eye(3) + rng.normal(0, 1e-3, (3, 3))) for _ in range(2)
+    )
+    both = first.then(second).to_cur(SIZE)[20, 30]
+    middle = second.matrix @ (30, 20, 1)
+    end = first.matrix @ middle
+    np.testing.assert_allclose(both, end[:2] / end[2], rtol=1e-4)
 
 
 def test_no_motion_leaves_an_image():

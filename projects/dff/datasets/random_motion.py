@@ -1,6 +1,6 @@
 """Random smooth motion of a picture, and its inverse.
 
-Shapes: H, W image. A displacement is (H, W, 2) float32, x and y in pixels.
+Shapes: H, W image. Points and displacements are (H, W, 2) float32, x and y in pixels.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,59 @@ import numpy as np
 import torch
 from torch import Tensor
 
-INVERSION_STEPS = 20
+INVERSION_STEPS = 6
 BORDER = cv2.BORDER_REFLECT_101
+MAX_TILT = 0.5  # no point of the picture goes behind the camera
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A motion between two pictures ``cur`` and ``key``.
+
+    Attributes:
+        matrix: Homography (3, 3) from ``key`` to ``cur``, pixels.
+        rest: Smooth displacement (H, W, 2) that is added behind it, on the grid of
+            ``key``; None is none.
+    """
+
+    matrix: np.ndarray
+    rest: np.ndarray | None = None
+
+    def to_cur(self, size: tuple[int, int]) -> np.ndarray:
+        """Give the point (H, W, 2) of ``cur`` that each pixel of ``key`` shows."""
+        points = cv2.perspectiveTransform(grid(size), self.matrix)
+        return points if self.rest is None else points + self.rest
+
+    def flow(self, size: tuple[int, int]) -> np.ndarray:
+        """Give the flow (H, W, 2) of each pixel of ``cur`` into ``key``.
+
+        The rest is undone by fixed-point iteration, right to some thousandths of a
+        pixel (OpenCV interpolates in steps of 1/32); outside of the picture it is
+        taken to go on as at the border.
+        """
+        points = grid(size)
+        back = np.linalg.inv(self.matrix)
+        where = cv2.perspectiveTransform(points, back)
+        if self.rest is not None:
+            for _ in range(INVERSION_STEPS):
+                rest = cv2.remap(
+                    self.rest,
+                    where,
+                    None,
+                    cv2.INTER_LINEAR,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )
+                where = cv2.perspectiveTransform(points - rest, back)
+        return where - points
+
+    def then(self, other: 'Motion') -> 'Motion':
+        """Give the homography of this motion followed by another, without rests."""
+        return Motion(self.matrix @ other.matrix)
 
 
 @dataclass(frozen=True)
 class RandomMotion:
-    """Draw motions: shift, zoom, turn and stretch, and a smooth rest.
+    """Draw motions: shift, zoom, turn, stretch and tilt, and a smooth rest.
 
     All figures are for the largest ``amount``, 1; smaller ones scale them down.
 
@@ -25,19 +71,21 @@ class RandomMotion:
         zoom: Standard deviation of the logarithm of the zoom, about a random point.
         turn: Standard deviation of the turn, radians.
         stretch: Standard deviation of the entries of the rest of the matrix.
+        tilt: Standard deviation of the change of the zoom over the diagonal.
         rest: Standard deviation of the smooth rest, a fraction of the diagonal.
         rest_cells: Cells of the smooth rest a side; fewer are smoother.
     """
 
     shift: float = 0.04
-    zoom: float = 0.15
+    zoom: float = 0.2
     turn: float = 0.04
     stretch: float = 0.03
+    tilt: float = 0.2
     rest: float = 0.006
     rest_cells: int = 4
 
-    def draw(self, size: tuple[int, int], amount: float) -> np.ndarray:
-        """Draw a displacement from numpy's global generator.
+    def draw(self, size: tuple[int, int], amount: float) -> Motion:
+        """Draw a motion from numpy's global generator.
 
         Args:
             size: (H, W).
@@ -51,14 +99,21 @@ class RandomMotion:
         turn = np.array(
             [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
         )
-        matrix = zoom * turn + amount * self.stretch * normal((2, 2))
         centre = np.random.uniform(0.25, 0.75, 2) * (width, height)
-        points = grid(size) - centre.astype(np.float32)
-        moved = points @ (matrix - np.eye(2)).T.astype(np.float32)
-        moved += (amount * self.shift * diagonal * normal(2)).astype(np.float32)
+        about = np.eye(3)
+        about[:2, 2] = -centre
+        matrix = np.eye(3)
+        matrix[:2, :2] = zoom * turn + amount * self.stretch * normal((2, 2))
+        matrix[:2, 2] = amount * self.shift * diagonal * normal(2)
+        matrix[2, :2] = (amount * self.tilt / diagonal * normal(2)).clip(
+            -MAX_TILT / diagonal, MAX_TILT / diagonal
+        )
+        matrix = np.linalg.inv(about) @ matrix @ about
+        if not self.rest:
+            return Motion(matrix)
         cells = normal((self.rest_cells, self.rest_cells, 2)).astype(np.float32)
         rest = cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC)
-        return moved + rest * np.float32(amount * self.rest * diagonal)
+        return Motion(matrix, rest * np.float32(amount * self.rest * diagonal))
 
 
 def grid(size: tuple[int, int]) -> np.ndarray:
@@ -67,42 +122,24 @@ def grid(size: tuple[int, int]) -> np.ndarray:
     return np.stack([columns, rows], axis=-1).astype(np.float32)
 
 
-def sample(
-    image: np.ndarray,
-    displacement: np.ndarray,
-    *,
-    interpolation: int = cv2.INTER_LINEAR,
-) -> np.ndarray:
-    """Read ``image`` at p + displacement(p); it is mirrored beyond its borders."""
-    where = grid(displacement.shape[:2]) + displacement
-    return cv2.remap(image, where, None, interpolation, borderMode=BORDER)
+def sample(image: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Read ``image`` at the points (H, W, 2); it is mirrored beyond its borders."""
+    return cv2.remap(image, where, None, cv2.INTER_LINEAR, borderMode=BORDER)
 
 
-def invert(displacement: np.ndarray) -> np.ndarray:
-    """Find d' with d'(p) = -d(p + d'(p)), the way back, by fixed-point iteration.
-
-    The result is right to some thousandths of a pixel (OpenCV interpolates in steps of
-    1/32) where the way stays inside the picture and d changes by less than a pixel a
-    pixel; beyond the border d is taken to go on as at the border.
-    """
-    points = grid(displacement.shape[:2])
-    back = -displacement
-    for _ in range(INVERSION_STEPS):
-        where = points + back
-        back = -cv2.remap(
-            displacement, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-    return back
+def sample_inside(mask: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Read a mask at the points (H, W, 2), 0 beyond its borders."""
+    return cv2.remap(mask, where, None, cv2.INTER_NEAREST, borderValue=0)
 
 
 def move_at_random(image: Tensor, motion: RandomMotion) -> Tensor:
-    """Move an image (3, H, W) uint8 by a motion of random size.
+    """Give the key frame of an image (3, H, W) uint8 for a motion of random size.
 
     Most are small, as between neighbouring frames.
     """
-    array = image.permute(1, 2, 0).numpy()
-    displacement = motion.draw(array.shape[:2], np.random.uniform() ** 2)
-    moved = sample(np.ascontiguousarray(array), displacement)
+    array = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    drawn = motion.draw(array.shape[:2], np.random.uniform() ** 2)
+    moved = sample(array, drawn.to_cur(array.shape[:2]))
     return torch.from_numpy(moved).permute(2, 0, 1).contiguous()
 
 

@@ -9,8 +9,10 @@ from mmengine.registry import DATASETS
 from mmengine.structures import BaseDataElement, PixelData
 from torch.utils.data import Dataset
 
-from .random_motion import RandomMotion, draw_shape, grid, invert, sample
+from .random_motion import RandomMotion, draw_shape, grid, sample, sample_inside
 
+# Pieces move on their own by far more than the picture, towards the camera, too.
+OBJECTS = dict(shift=0.12, zoom=0.4, turn=0.1, stretch=0.05, tilt=0.1, rest=0.0)
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp')
 
 
@@ -35,7 +37,7 @@ class SyntheticMotion(Dataset):
         object_radius: Range of their mean radius, a fraction of the shorter side.
         ratio_range: Range of the random scale of the images.
         background: Arguments of :class:`RandomMotion` for the background.
-        objects: Likewise for the pieces.
+        objects: Likewise for the pieces; default ``OBJECTS``, which comes on top.
 
     Raises:
         FileNotFoundError: If there is no image, or an image has no label map.
@@ -72,7 +74,7 @@ class SyntheticMotion(Dataset):
         self.num_objects, self.object_radius = tuple(num_objects), tuple(object_radius)
         self.ratio_range = tuple(ratio_range)
         self.background = RandomMotion(**(background or {}))
-        self.objects = RandomMotion(**(objects or {}))
+        self.objects = RandomMotion(**{**OBJECTS, **(objects or {})})
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -89,20 +91,23 @@ class SyntheticMotion(Dataset):
     def __getitem__(self, index: int) -> dict:
         """Make a pair with image ``index`` in the background."""
         cur, labels = self._read(index)
-        amount = np.random.uniform() ** 2  # most motion between neighbours is small
-        to_cur = self.background.draw(self.crop_size, amount)
-        flow, key = invert(to_cur), sample(cur, to_cur)
-        masks = []  # (visible in cur, position in key covered) of each piece
+        amount = np.random.uniform() ** 1.5  # most motion between frames is small
+        moving = self.background.draw(self.crop_size, amount)
+        flow = moving.flow(self.crop_size)
+        key = sample(cur, moving.to_cur(self.crop_size))
+        masks = []  # (visible in cur, covered in key) of each piece
         for _ in range(np.random.randint(self.num_objects[0], self.num_objects[1] + 1)):
             texture, piece_labels = self._read(np.random.randint(len(self)))
             mask = draw_shape(self.crop_size, radius=self.object_radius)
-            motion = to_cur + self.objects.draw(self.crop_size, amount)
-            moved = sample(mask, motion, interpolation=cv2.INTER_NEAREST)
+            motion = moving.then(self.objects.draw(self.crop_size, amount))
+            where = motion.to_cur(self.crop_size)
+            moved = sample_inside(mask, where)
             inside = mask.astype(bool)
-            cur[inside], flow[inside] = texture[inside], invert(motion)[inside]
+            cur[inside] = texture[inside]
+            flow[inside] = motion.flow(self.crop_size)[inside]
             if labels is not None:
                 labels[inside] = piece_labels[inside]
-            key = np.where(moved[..., None] > 0, sample(texture, motion), key)
+            key = np.where(moved[..., None] > 0, sample(texture, where), key)
             masks.append((inside, moved.astype(bool)))
         if np.random.rand() < 0.5:
             flow = flow * np.float32([-1, 1])
