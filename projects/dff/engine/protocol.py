@@ -1,5 +1,6 @@
 """Turn a config's test into the paper's protocol by offset (Sec. 5.2)."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 
 from mmengine.config import Config
@@ -9,19 +10,17 @@ def read_offsets(text: str) -> list[int]:
     """Read offsets such as ``5`` (0 to 4), ``0-9`` or ``0,2,4-6``.
 
     Raises:
-        ValueError: It is nothing of that.
+        ArgumentTypeError: It is nothing of that.
     """
     try:
-        if text.isdigit():
-            return list(range(int(text)))
-        offsets = []
-        for part in text.split(','):
+        offsets = list(range(int(text))) if text.isdigit() else []
+        for part in () if text.isdigit() else text.split(','):
             first, _, last = part.partition('-')
             offsets += range(int(first), int(last or first) + 1)
     except ValueError:
         offsets = []
     if not offsets or len(set(offsets)) != len(offsets):
-        raise ValueError(
+        raise ArgumentTypeError(
             'offsets must be a number l (0 to l - 1), or like 0-9 or 0,2,4, got '
             f'{text!r}'
         )
