@@ -1,4 +1,4 @@
-"""Compiled operators: the warp of feature maps and R-FCN's RoI pooling."""
+"""Compiled operators: the warp of feature maps, R-FCN's RoI pooling, labels."""
 
 # The library needs torch's, which importing torch loads.
 import torch  # noqa: F401
@@ -15,5 +15,6 @@ except ImportError as error:
 
 from .feature_warp import FeatureWarp, feature_warp
 from .ps_roi_pool import ps_roi_pool
+from .upsample_argmax import upsample_argmax
 
-__all__ = ['FeatureWarp', 'feature_warp', 'ps_roi_pool']
+__all__ = ['FeatureWarp', 'feature_warp', 'ps_roi_pool', 'upsample_argmax']

@@ -20,6 +20,7 @@
 
 #include "cuda/feature_warp.cu"
 #include "cuda/ps_roi_pool.cu"
+#include "cuda/upsample_argmax.cu"
 #include "ops.cpp"
 
 namespace {

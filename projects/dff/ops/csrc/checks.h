@@ -14,6 +14,8 @@ void check_ps_roi_pool(const at::Tensor& feat, const at::Tensor& rois,
 void check_ps_roi_pool_backward(const at::Tensor& grad, const at::Tensor& rois,
                                 at::IntArrayRef feat_shape,
                                 double spatial_scale);
+void check_upsample_argmax(const at::Tensor& scores, int64_t height,
+                           int64_t width);
 
 // The layout in which the kernels work: channels-last where `feat` is so.
 inline at::MemoryFormat layout_of(const at::Tensor& feat) {

@@ -119,6 +119,19 @@ void check_ps_roi_pool_backward(const at::Tensor& grad, const at::Tensor& rois,
       "h, w) = ", feat_shape, ", got ", grad.sizes());
 }
 
+void check_upsample_argmax(const at::Tensor& scores, int64_t height,
+                           int64_t width) {
+  TORCH_CHECK_VALUE(
+      scores.dim() == 4 && scores.sym_size(1) >= 1 && scores.sym_size(2) >= 1 &&
+          scores.sym_size(3) >= 1,
+      "scores must be (N, K, h, w) with at least one class and cell, got ",
+      scores.sym_sizes());
+  check_type("scores", scores);
+  TORCH_CHECK_VALUE(height >= 1 && width >= 1,
+                    "size must be positive (H, W), got (", height, ", ", width,
+                    ")");
+}
+
 namespace {
 
 // Under autocast a convolution's flow, scale and features arrive in any mix of
@@ -166,6 +179,10 @@ TORCH_LIBRARY(dff, m) {
       "ps_roi_pool_backward(Tensor grad, Tensor rois, SymInt[] feat_shape, "
       "float spatial_scale) -> Tensor",
       tags);
+  m.def(
+      "upsample_argmax(Tensor scores, int height, int width, "
+      "bool align_corners) -> Tensor",
+      tags);
   // The checks alone, for the fake implementations in Python.
   m.def("_check_feature_warp(Tensor feat, Tensor flow, Tensor? scale) -> ()",
         &dff::check_feature_warp, tags);
@@ -173,6 +190,8 @@ TORCH_LIBRARY(dff, m) {
       "_check_ps_roi_pool(Tensor feat, Tensor rois, int output_size, "
       "float spatial_scale) -> ()",
       &dff::check_ps_roi_pool, tags);
+  m.def("_check_upsample_argmax(Tensor scores, int height, int width) -> ()",
+        &dff::check_upsample_argmax, tags);
 }
 
 TORCH_LIBRARY_IMPL(dff, AutocastCPU, m) {
