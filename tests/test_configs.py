@@ -231,6 +231,7 @@ def test_dff_wraps_the_model_of_its_frame_config(name):
         wrapped,
         'propagation',
         'key_frame_scheduler',
+        'labels_only',
         '_scope_',
     }
 

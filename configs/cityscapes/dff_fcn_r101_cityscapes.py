@@ -10,6 +10,7 @@ model = dict(
     _delete_=True,
     type='DFFVideoSegmentor',
     segmentor=_base_.model,
+    labels_only=True,  # 19 maps of 1024 x 2048 are never written
     propagation=dict(
         type='FeaturePropagation',
         flow_estimator=dict(

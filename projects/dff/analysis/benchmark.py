@@ -151,7 +151,9 @@ def _round(model, frames, timings, watch, *, on_frame=lambda: None) -> None:
     spent = 0.0
     for frame_id, image in enumerate(frames):
         data = make_data(model, image, frame_id)
-        seconds, _ = watch.time(lambda d=data: model.image_model.test_step(d))
+        # both sides turn scores into results in the same way
+        with model.seam.post_processing():
+            seconds, _ = watch.time(lambda d=data: model.image_model.test_step(d))
         timings.frame.append(seconds)
         spent += seconds
         on_frame()

@@ -22,6 +22,8 @@ class DFFVideoSegmentor(DFFVideoModel):
         propagation: Config of :class:`FeaturePropagation`; its flow network's
             ``strides`` are those of the feature levels that the decode head or an
             auxiliary head reads, in the levels' order.
+        labels_only: Predict ``pred_sem_seg`` without full-size ``seg_logits``, in a
+            fraction of the time; equal but for pixels where two classes tie.
         pretrained: None; mmseg's ``init_model`` passes it to every segmentor.
         train_cfg: Likewise.
         kwargs: As for :class:`DFFVideoModel`: ``key_frame_scheduler`` (default:
@@ -41,6 +43,7 @@ class DFFVideoSegmentor(DFFVideoModel):
         segmentor: dict | nn.Module,
         propagation: dict | nn.Module,
         *,
+        labels_only: bool = False,
         pretrained: None = None,
         train_cfg: None = None,
         **kwargs: Any,
@@ -52,11 +55,12 @@ class DFFVideoSegmentor(DFFVideoModel):
                     'outside of it'
                 )
         super().__init__(segmentor, propagation, registry=MODELS, **kwargs)
+        self.labels_only = labels_only
 
     @property
     def seam(self) -> SegmentorSeam:
         """Where N_feat ends and N_task begins."""
-        return SegmentorSeam(self.segmentor)
+        return SegmentorSeam(self.segmentor, labels_only=self.labels_only)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: list) -> dict:
         """Compute the losses of pairs; see :meth:`DFFVideoModel.loss`.

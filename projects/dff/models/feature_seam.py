@@ -4,7 +4,7 @@ Shapes: N images, H, W image, C channels, h, w a feature level.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
@@ -48,6 +48,10 @@ class FeatureSeam:
         """Give what the model expects of ``extract_feat``."""
         return feats
 
+    def post_processing(self) -> AbstractContextManager:
+        """Give the context in which the model turns its output into results."""
+        return nullcontext()
+
     def run(self, method: str, images: Tensor, feats: Any, *args: Any) -> Any:
         """Call a method of the model on features at hand.
 
@@ -70,7 +74,8 @@ class FeatureSeam:
             feats: Features of each window, in the order of ``windows``.
             args: See ``run``.
         """
-        with self._handed_in([self.tail(f) for f in feats]) as calls:
+        handed_in = self._handed_in([self.tail(f) for f in feats])
+        with handed_in as calls, self.post_processing():
             result = getattr(self.model, method)(images, *args)
         if len(feats) > 1 and calls[0] != len(feats):
             raise RuntimeError(

@@ -1,11 +1,13 @@
 """Where a segmentor is cut: the levels its heads read, the windows it looks at."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
 
 from .feature_seam import FeatureSeam, Window
+from .labels_only import labels_only
 
 # These heads take all levels in training and one map in eval, which is this entry of
 # the levels of training (mmseg 1.2.2: PIDNet's and DDRNet's backbones).
@@ -22,7 +24,16 @@ class SegmentorSeam(FeatureSeam):
 
     Args:
         model: Segmentor.
+        labels_only: Whether predictions do without full-size scores.
     """
+
+    def __init__(self, model: nn.Module, *, labels_only: bool = False) -> None:
+        super().__init__(model)
+        self.labels_only = labels_only
+
+    def post_processing(self) -> AbstractContextManager:
+        """See ``FeatureSeam``; without full-size scores if so asked."""
+        return labels_only(self.model) if self.labels_only else nullcontext()
 
     def windows(self, images: Tensor) -> list[Window]:
         """Give the windows of ``slide_inference``, in its order; else the image."""
