@@ -1,5 +1,6 @@
 """Deep Feature Flow around a segmentor of MMSegmentation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ class DFFVideoSegmentor(DFFVideoModel):
         propagation: Config of :class:`FeaturePropagation`; its flow network's
             ``strides`` are those of the feature levels that the decode head or an
             auxiliary head reads, in the levels' order.
+        feature_levels: Levels of ``extract_feat`` that a head reads, for heads that
+            do not say so by ``in_index``; None finds out.
         labels_only: Predict ``pred_sem_seg`` without full-size ``seg_logits``, in a
             fraction of the time; equal but for pixels where two classes tie.
         pretrained: None; mmseg's ``init_model`` passes it to every segmentor.
@@ -43,6 +46,7 @@ class DFFVideoSegmentor(DFFVideoModel):
         segmentor: dict | nn.Module,
         propagation: dict | nn.Module,
         *,
+        feature_levels: Sequence[int] | None = None,
         labels_only: bool = False,
         pretrained: None = None,
         train_cfg: None = None,
@@ -55,18 +59,23 @@ class DFFVideoSegmentor(DFFVideoModel):
                     'outside of it'
                 )
         super().__init__(segmentor, propagation, registry=MODELS, **kwargs)
+        self.feature_levels = feature_levels
         self.labels_only = labels_only
 
     @property
     def seam(self) -> SegmentorSeam:
         """Where N_feat ends and N_task begins."""
-        return SegmentorSeam(self.segmentor, labels_only=self.labels_only)
+        return SegmentorSeam(
+            self.segmentor,
+            feature_levels=self.feature_levels,
+            labels_only=self.labels_only,
+        )
 
     def loss(self, inputs: dict[str, Tensor], data_samples: list) -> dict:
         """Compute the losses of pairs; see :meth:`DFFVideoModel.loss`.
 
         Where every label of a batch is void, losses that take the mean over no pixel
-        at all are 0.
+        at all are 0, and every parameter gets a gradient.
         """
         losses = super().loss(inputs, data_samples)
         void = self.segmentor.decode_head
@@ -76,6 +85,8 @@ class DFFVideoSegmentor(DFFVideoModel):
         # a zero that every parameter takes part in, so that no rank waits for others
         zero = sum(p.sum() for p in self.parameters() if p.requires_grad) * 0
         return {
-            name: loss if torch.isfinite(torch.as_tensor(loss)).all() else zero
+            name: zero + (loss if torch.isfinite(loss).all() else 0)
+            if 'loss' in name
+            else loss
             for name, loss in losses.items()
         }

@@ -115,13 +115,18 @@ def shape_inside(shape: Sequence[int], window: Window) -> tuple[int, int]:
 
 
 def join_windows(
-    maps: Sequence[Tensor], windows: Sequence[Window], *, stride: int
+    maps: Sequence[Tensor],
+    windows: Sequence[Window],
+    *,
+    size: Sequence[int],
+    stride: int,
 ) -> Tensor:
     """Lay maps of windows beside each other; where they overlap, the later one.
 
     Args:
         maps: (N, C, h, w) of each window, one cell for ``stride`` pixels.
         windows: Where they are.
+        size: (H, W) of the whole image, which the windows cover.
         stride: Pixels a cell; corners that lie within a cell are rounded.
 
     Returns:
@@ -129,11 +134,11 @@ def join_windows(
     """
     if len(maps) == 1:
         return maps[0]
-    rows = [round(w[0] / stride) for w in windows]
-    columns = [round(w[1] / stride) for w in windows]
-    height = max(y + m.shape[-2] for y, m in zip(rows, maps, strict=True))
-    width = max(x + m.shape[-1] for x, m in zip(columns, maps, strict=True))
-    whole = maps[0].new_zeros(*maps[0].shape[:2], height, width)  # (N, C, h, w)
-    for y, x, part in zip(rows, columns, maps, strict=True):
-        whole[..., y : y + part.shape[-2], x : x + part.shape[-1]] = part
+    total = [-(-side // stride) for side in size]
+    whole = maps[0].new_zeros(*maps[0].shape[:2], *total)  # (N, C, h, w)
+    for window, part in zip(windows, maps, strict=True):
+        height, width = part.shape[-2:]
+        y = min(round(window[0] / stride), total[0] - height)
+        x = min(round(window[1] / stride), total[1] - width)
+        whole[..., y : y + height, x : x + width] = part
     return whole

@@ -24,11 +24,19 @@ class SegmentorSeam(FeatureSeam):
 
     Args:
         model: Segmentor.
+        feature_levels: Levels that the heads read; None finds out.
         labels_only: Whether predictions do without full-size scores.
     """
 
-    def __init__(self, model: nn.Module, *, labels_only: bool = False) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        feature_levels: Sequence[int] | None = None,
+        labels_only: bool = False,
+    ) -> None:
         super().__init__(model)
+        self.feature_levels = feature_levels
         self.labels_only = labels_only
 
     def post_processing(self) -> AbstractContextManager:
@@ -83,6 +91,8 @@ class SegmentorSeam(FeatureSeam):
         ]
 
     def _read_levels(self, count: int, *, training: bool) -> set[int]:
+        if self.feature_levels is not None:
+            return {level % count for level in self.feature_levels}
         heads = self._heads(with_auxiliary=training)
         return {level for head in heads for level in _read_by(head, count)}
 
@@ -100,6 +110,8 @@ def _read_by(head: nn.Module, count: int) -> Iterable[int]:
     flat = [
         i for entry in named for i in ([entry] if isinstance(entry, int) else entry)
     ]
+    if getattr(head, 'c1_bottleneck', None) is not None:  # DeepLabV3+
+        flat.append(0)
     return {index % count for index in flat}
 
 

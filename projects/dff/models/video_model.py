@@ -330,5 +330,7 @@ class DFFVideoModel(BaseModel):
             feats.append(propagation.warp(key_feats, fields))
             flows.append(flow.detach())
         stride = propagation.flow_estimator.flow_stride
-        state.flow = join_windows(flows, windows, stride=stride)
+        state.flow = join_windows(
+            flows, windows, size=image.shape[-2:], stride=stride
+        )
         return feats
