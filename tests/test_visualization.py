@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.structures import InstanceData
+from mmengine.structures import InstanceData, PixelData
+from mmseg.structures import SegDataSample
 
 from dff.visualization import (
     VideoVisualizer,
     VideoWriter,
     draw_caption,
+    draw_legend,
     flow_at_image_size,
     flow_to_color,
     overlay_flow,
     side_by_side,
 )
+from dff.visualization.caption import KEY_COLOR
 
 
 def hue_of(dx, dy):
@@ -192,3 +195,50 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path):
         run.kill()
     left = [path.name for path in tmp_path.iterdir()]
     assert len(left) == 2 and all('.partial-' in name for name in left)
+
+
+CLASSES = ('road', 'car', 'tree')
+PALETTE = [[128, 64, 128], [0, 0, 142], [107, 142, 35]]
+
+
+def make_labels():
+    """Three upright stripes of labels on a gray frame."""
+    image = np.full((90, 150, 3), 100, np.uint8)
+    labels = torch.arange(3).repeat_interleave(50).expand(1, 90, 150)
+    sample = SegDataSample(metainfo=dict(frame_id=4, is_key_frame=True, offset=0))
+    sample.pred_sem_seg = PixelData(data=labels)
+    return image, sample
+
+
+@pytest.mark.parametrize('opacity', [0.0, 0.5, 1.0])
+def test_labels_are_blended_in_the_palettes_colour(opacity):
+    image, sample = make_labels()
+    meta = dict(classes=CLASSES, palette=PALETTE)
+    drawn = VideoVisualizer(meta, opacity=opacity).draw(image, sample)
+    for column, color in zip((25, 75, 125), PALETTE, strict=True):
+        expected = (1 - opacity) * 100 + opacity * np.array(color[::-1])
+        np.testing.assert_allclose(drawn[60, column], expected, atol=1)
+    assert drawn[60, 0].tolist() == list(KEY_COLOR)  # a key frame
+    unmarked = VideoVisualizer(meta).draw(image, sample, mark_key=False)
+    assert unmarked[60, 0].tolist() != list(KEY_COLOR)
+    assert sample.is_key_frame  # the sample is left as it is
+
+
+def test_legend_names_every_class_within_the_width():
+    for size in ((90, 150), (1024, 2048)):
+        image = np.zeros((*size, 3), np.uint8)
+        drawn = draw_legend(image, CLASSES, PALETTE)
+        assert np.array_equal(drawn[: size[0]], image) and drawn.shape[1] == size[1]
+        strip = drawn[size[0] :].reshape(-1, 3)
+        for color in PALETTE:
+            assert (strip == color[::-1]).all(axis=1).sum() >= 40
+        letters = (strip > 200).all(axis=1).sum()
+        assert letters > 20
+
+
+def test_labels_need_a_palette_and_an_opacity():
+    image, sample = make_labels()
+    with pytest.raises(ValueError, match='must hold classes and palette'):
+        VideoVisualizer(dict(classes=CLASSES)).draw(image, sample)
+    with pytest.raises(ValueError, match=r'opacity must be in \[0, 1\], got 2'):
+        VideoVisualizer(opacity=2)

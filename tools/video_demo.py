@@ -1,4 +1,4 @@
-"""Run a detector on a video and write the video with its boxes.
+"""Run a detector or segmentor on a video and write it with its boxes or labels.
 
 Example:
     python tools/video_demo.py street.mp4 CONFIG CHECKPOINT --out boxes.mp4
@@ -12,8 +12,13 @@ from mmengine.config import DictAction
 from mmengine.utils import ProgressBar
 
 import dff  # noqa: F401  (registers the models)
-from dff.apis import VideoInferencer, open_frames
-from dff.visualization import VideoVisualizer, VideoWriter, flow_at_image_size
+from dff.apis import OneByOne, VideoInferencer, open_frames
+from dff.visualization import (
+    VideoVisualizer,
+    VideoWriter,
+    flow_at_image_size,
+    side_by_side,
+)
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -31,7 +36,17 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         '--interval', type=int, help='key frame duration l; default: as configured'
     )
     parser.add_argument('--device', default='cpu', help='cpu (default), cuda:0, …')
-    parser.add_argument('--score-thr', type=float, default=0.3)
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='of boxes (default: 0.3)'
+    )
+    parser.add_argument(
+        '--opacity', type=float, default=0.5, help='of labels, 0 to 1 (default: 0.5)'
+    )
+    parser.add_argument(
+        '--side-by-side',
+        action='store_true',
+        help='left the image model on every frame (Frame), right DFF',
+    )
     parser.add_argument(
         '--show-flow', action='store_true', help='lay flow colours over the frames'
     )
@@ -45,14 +60,19 @@ def main(args: argparse.Namespace) -> None:
     source = int(args.input) if args.input.isdigit() else args.input
     frames = open_frames(source)
     writer = VideoWriter(args.out, fps=frames.fps)
+    options = dict(device=args.device, cfg_options=args.cfg_options)
     inferencer = VideoInferencer(
-        args.config,
-        args.checkpoint,
-        device=args.device,
-        interval=args.interval,
-        cfg_options=args.cfg_options,
+        args.config, args.checkpoint, interval=args.interval, **options
     )
-    visualizer = VideoVisualizer(inferencer.dataset_meta, score_thr=args.score_thr)
+    beside = None
+    if args.side_by_side:
+        frame_model = VideoInferencer(
+            args.config, args.checkpoint, interval=1, **options
+        )
+        beside = OneByOne(frame_model)
+    visualizer = VideoVisualizer(
+        inferencer.dataset_meta, score_thr=args.score_thr, opacity=args.opacity
+    )
     times: dict[bool, list[float]] = {True: [], False: []}
     totals = [n for n in (frames.count, args.max_frames) if n is not None]
     progress = ProgressBar(min(totals, default=0))
@@ -61,7 +81,15 @@ def main(args: argparse.Namespace) -> None:
         try:
             for image, sample in results:
                 times[sample.is_key_frame].append(sample.inference_seconds)
-                writer.write(draw(image, sample, inferencer, visualizer, args))
+                drawn = draw(image, sample, inferencer, visualizer, args)
+                if beside is not None:
+                    left = beside(image)
+                    seconds = left.inference_seconds
+                    left = visualizer.draw(
+                        image, left, seconds=seconds, title='Frame', mark_key=False
+                    )
+                    drawn = side_by_side(left, drawn)
+                writer.write(drawn)
                 progress.update()
         except KeyboardInterrupt:
             if frames.count is not None:
@@ -82,7 +110,8 @@ def draw(image, sample, inferencer, visualizer, args):
             ori_shape=sample.ori_shape,
         )
     seconds = sample.inference_seconds
-    return visualizer.draw(image, sample, flow=flow, seconds=seconds)
+    title = 'DFF' if args.side_by_side else None
+    return visualizer.draw(image, sample, flow=flow, seconds=seconds, title=title)
 
 
 def print_times(times: dict[bool, list[float]]) -> None:

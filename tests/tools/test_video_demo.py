@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 import dff  # noqa: F401
 from dff.apis import VideoInferencer
+from dff.visualization.caption import KEY_COLOR
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / 'tools' / 'video_demo.py'
@@ -56,24 +57,69 @@ def load_script():
     return module
 
 
+SEGMENTOR = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(type='SegDataPreProcessor', bgr_to_rgb=True),
+    backbone=dict(
+        type='ResNet',
+        depth=18,
+        base_channels=8,
+        stem_channels=8,
+        strides=(1, 2, 2, 1),
+        out_indices=(3,),
+    ),
+    decode_head=dict(
+        type='FCNHead',
+        in_channels=64,
+        channels=64,
+        in_index=0,
+        num_convs=0,
+        concat_input=False,
+        num_classes=3,
+    ),
+    test_cfg=dict(mode='whole'),
+)
+PALETTE = [[200, 0, 0], [0, 200, 0], [0, 0, 200]]
+
+
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """Config and checkpoint of a DFF detector, and a video of moving texture."""
-    folder = tmp_path_factory.mktemp('demo')
     pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='Resize', scale=(128, 96)),
         dict(type='PackDetInputs'),
     ]
-    dataset = dict(type='CocoDataset', pipeline=pipeline)
+    model = dict(type='DFFVideoDetector', detector=DETECTOR)
+    meta = dict(classes=('thing',), palette=[(255, 0, 0)])
+    folder = tmp_path_factory.mktemp('demo')
+    return prepare(folder, model, pipeline, meta, 'CocoDataset')
+
+
+@pytest.fixture(scope='module')
+def trained_segmentor(tmp_path_factory):
+    """The same with a segmentor."""
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations'),
+        dict(type='PackSegInputs'),
+    ]
+    model = dict(type='DFFVideoSegmentor', segmentor=SEGMENTOR)
+    meta = dict(classes=('a', 'b', 'c'), palette=PALETTE)
+    folder = tmp_path_factory.mktemp('demo_seg')
+    return prepare(folder, model, pipeline, meta, 'BaseSegDataset')
+
+
+def prepare(folder, model, pipeline, meta, dataset):
+    torch.manual_seed(0)
+    dataset = dict(type=dataset, pipeline=pipeline)
     flow = dict(type='ClassicalFlow', strides=[16])
     cfg = Config(
         dict(
             custom_imports=dict(imports=['dff']),
-            default_scope='mmdet',
+            default_scope='mmseg' if 'segmentor' in model else 'mmdet',
             model=dict(
-                type='DFFVideoDetector',
-                detector=DETECTOR,
+                **model,
                 propagation=dict(type='FeaturePropagation', flow_estimator=flow),
                 key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=10),
             ),
@@ -81,9 +127,9 @@ def trained(tmp_path_factory):
         )
     )
     cfg.dump(folder / 'cfg.py')
-    meta = dict(dataset_meta=dict(classes=('thing',), palette=[(255, 0, 0)]))
     state = VideoInferencer(cfg).model.state_dict()
-    torch.save(dict(state_dict=state, meta=meta), folder / 'dff.pth')
+    content = dict(state_dict=state, meta=dict(dataset_meta=meta))
+    torch.save(content, folder / 'dff.pth')
     code = cv2.VideoWriter_fourcc(*'MJPG')
     writer = cv2.VideoWriter(str(folder / 'in.avi'), code, 12, (128, 96))
     canvas = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
@@ -126,6 +172,53 @@ def test_every_frame_is_written_with_its_marks(trained, tmp_path, capsys, option
     assert 'key frames       3, median' in text
     assert 'other frames     4, median' in text
     assert f'7 frames written to {out}' in text
+
+
+def test_labels_in_their_colours_with_a_legend(trained_segmentor, tmp_path):
+    demo = load_script()
+    out = tmp_path / 'out'
+    options = ('--interval', '3', '--opacity', '1', '--show-flow')
+    demo.main(demo.parse_args(command(trained_segmentor, out, *options)))
+    images = [cv2.imread(str(file)) for file in sorted(out.iterdir())]
+    assert len(images) == 7
+    frames = [image[:96] for image in images]
+    # the last two rows share blocks of the JPEG with other colours
+    is_key = [np.abs(f[20:80, 0].mean(axis=0) - KEY_COLOR).max() < 50 for f in frames]
+    assert is_key == [i % 3 == 0 for i in range(7)]
+    files = (str(trained_segmentor / name) for name in ('cfg.py', 'dff.pth'))
+    inferencer = VideoInferencer(*files, interval=3)
+    results = inferencer(str(trained_segmentor / 'in.avi'))
+    for frame, sample in zip(frames, results, strict=True):
+        labels = sample.pred_sem_seg.data[0].numpy()
+        expected = np.array(PALETTE)[labels][..., ::-1]
+        # JPEG, and the caption in the upper left corner
+        error = np.abs(frame.astype(int) - expected)[40:-4, 4:-4]
+        assert np.median(error) < 12
+    legend = images[0][96:].reshape(-1, 3).astype(int)
+    for color in PALETTE:
+        assert (np.abs(legend - color[::-1]).max(axis=1) < 40).sum() > 20
+
+
+@pytest.mark.parametrize('kind', ['trained', 'trained_segmentor'])
+def test_side_by_side_with_every_frame_a_key(kind, request, tmp_path):
+    folder = request.getfixturevalue(kind)
+    demo = load_script()
+    pictures = {}
+    for name, options in {
+        'both': ('--side-by-side', '--interval', '4'),
+        'frame': ('--interval', '1'),
+        'dff': ('--interval', '4'),
+    }.items():
+        out = tmp_path / name
+        demo.main(demo.parse_args(command(folder, out, *options)))
+        files = sorted(out.iterdir())
+        pictures[name] = [cv2.imread(str(file)).astype(int) for file in files]
+    for both, frame, propagated in zip(*pictures.values(), strict=True):
+        left, right = np.split(both, 2, axis=1)
+        inner = np.s_[30:90, 6:-6]  # without captions and the marks of key frames
+        assert np.abs(left[inner] - frame[inner]).mean() < 3
+        assert np.abs(right[inner] - propagated[inner]).mean() < 3
+    assert not is_amber(left) and not is_amber(pictures['both'][4][:96, :128])
 
 
 def test_mp4_has_the_rate_and_the_frames_of_the_input(trained, tmp_path):

@@ -2,5 +2,6 @@
 
 from .frames import Frame, open_frames
 from .inferencer import VideoInferencer
+from .one_by_one import OneByOne
 
-__all__ = ['Frame', 'VideoInferencer', 'open_frames']
+__all__ = ['OneByOne', 'Frame', 'VideoInferencer', 'open_frames']

@@ -84,6 +84,8 @@ class VideoVisualizationHook(DetVisualizationHook):
 def frame_name(metainfo: dict) -> PurePosixPath:
     """Name a frame's picture: the video, then the file name of the frame.
 
+    In a test by offset, where a frame comes several times, the offset is added.
+
     Args:
         metainfo: ``img_path``, and ``video_name`` or ``video_id`` where known; the
             folder of the image stands in for the video.
@@ -91,7 +93,10 @@ def frame_name(metainfo: dict) -> PurePosixPath:
     path = PurePosixPath(metainfo['img_path'])
     video = metainfo.get('video_name', metainfo.get('video_id', path.parent.name))
     parts = [p for p in PurePosixPath(str(video)).parts if p not in ('/', '..')]
-    return PurePosixPath(*parts, path.name)
+    name = path.name
+    if 'is_same' in metainfo:  # a pair of the per-offset protocol
+        name = f'{path.stem}_offset{metainfo["offset"]}{path.suffix}'
+    return PurePosixPath(*parts, name)
 
 
 def mark_key_frame(image: np.ndarray, metainfo: dict) -> np.ndarray:

@@ -1,0 +1,20 @@
+"""Pictures of video results: boxes, labels, key-frame marks, flow colours, files.
+
+Images are BGR uint8 (H, W, 3) throughout, as OpenCV reads and writes them.
+"""
+
+from .caption import draw_caption, draw_legend, side_by_side
+from .flow import flow_at_image_size, flow_to_color, overlay_flow
+from .visualizer import VideoVisualizer
+from .writer import VideoWriter
+
+__all__ = [
+    'VideoVisualizer',
+    'VideoWriter',
+    'draw_caption',
+    'draw_legend',
+    'flow_at_image_size',
+    'flow_to_color',
+    'overlay_flow',
+    'side_by_side',
+]

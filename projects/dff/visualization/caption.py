@@ -1,0 +1,81 @@
+"""What is written on frames, and frames beside each other.
+
+Images are BGR uint8 (H, W, 3), as OpenCV reads and writes them.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+KEY_COLOR = (0, 200, 255)  # BGR amber
+TEXT_COLOR = (255, 255, 255)
+SWATCH = 1.2  # side of a colour in the legend, heights of a letter
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def draw_caption(image: np.ndarray, text: str, *, is_key: bool = False) -> np.ndarray:
+    """Write a line at the top left; a key frame gets an amber frame around it."""
+    image = image.copy()
+    height = image.shape[0]
+    if is_key:
+        border = max(2, round(0.008 * min(image.shape[:2])))
+        for side in (np.s_[:border], np.s_[-border:]):
+            image[side] = image[:, side] = KEY_COLOR
+    font, thickness = FONT, max(1, round(height / 480))
+    size, base = cv2.getTextSize(text, font, height / 720, thickness)
+    pad = base
+    cv2.rectangle(image, (0, 0), (size[0] + 2 * pad, size[1] + 2 * pad), (0, 0, 0), -1)
+    color = KEY_COLOR if is_key else TEXT_COLOR
+    where = (pad, size[1] + pad)
+    cv2.putText(image, text, where, font, height / 720, color, thickness, cv2.LINE_AA)
+    return image
+
+
+def side_by_side(
+    left: np.ndarray, right: np.ndarray, *, titles: tuple[str, str] | None = None
+) -> np.ndarray:
+    """Put two images of one size next to each other, each under its title."""
+    if left.shape != right.shape:
+        raise ValueError(
+            f'both images must have one size, got {left.shape} and {right.shape}'
+        )
+    if titles is not None:
+        left, right = draw_caption(left, titles[0]), draw_caption(right, titles[1])
+    return np.concatenate([left, right], axis=1)
+
+
+def draw_legend(
+    image: np.ndarray, classes: Sequence[str], palette: Sequence[Sequence[int]]
+) -> np.ndarray:
+    """Write the classes with their colours on a strip below an image.
+
+    Args:
+        image: (H, W, 3).
+        classes: Names, in the order of the labels.
+        palette: RGB of each class, as data sets of MMSegmentation have it.
+
+    Returns:
+        The image with as many rows of names below it as they need.
+    """
+    width = image.shape[1]
+    scale, thickness = max(0.4, image.shape[0] / 1000), max(1, image.shape[0] // 700)
+    (_, letter), base = cv2.getTextSize('Ag', FONT, scale, thickness)
+    side, row = round(SWATCH * letter), round(2 * letter + base)
+    places, x, y = [], base, 0
+    for name in classes:
+        (length, _), _ = cv2.getTextSize(name, FONT, scale, thickness)
+        needed = side + base + length + 3 * base
+        if x > base and x + needed > width:
+            x, y = base, y + row
+        places.append((x, y))
+        x += needed
+    strip = np.zeros((y + row, width, 3), np.uint8)
+    for (x, y), name, color in zip(places, classes, palette, strict=True):
+        top = y + (row - side) // 2
+        cv2.rectangle(
+            strip, (x, top), (x + side, top + side), [int(c) for c in color[::-1]], -1
+        )
+        where = (x + side + base, top + (side + letter) // 2)
+        cv2.putText(strip, name, where, FONT, scale, TEXT_COLOR, thickness, cv2.LINE_AA)
+    return np.concatenate([image, strip])

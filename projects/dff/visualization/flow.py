@@ -1,0 +1,86 @@
+"""Colours of optical flow.
+
+Images are BGR uint8 (H, W, 3), as OpenCV reads and writes them.
+"""
+
+import cv2
+import numpy as np
+from mmcv.visualization import make_color_wheel
+from torch import Tensor
+
+FLOW_RANGE = 0.03  # of the image diagonal: the motion shown in full colour
+
+
+def flow_to_color(flow: np.ndarray, *, max_norm: float | None = None) -> np.ndarray:
+    """Colour a flow (h, w, 2) by the Middlebury wheel: hue direction, tint length.
+
+    Args:
+        flow: x and y in pixels; cells that are not finite come out black.
+        max_norm: length in full colour; longer ones are darkened. None takes the
+            largest length there is.
+
+    Returns:
+        BGR uint8 (h, w, 3), white where nothing moves.
+    """
+    if flow.ndim != 3 or flow.shape[2] != 2:
+        raise ValueError(f'flow must be (h, w, 2), got {flow.shape}')
+    is_known = np.isfinite(flow).all(axis=2)
+    flow = np.where(is_known[..., None], flow, 0).astype(np.float64)
+    norm = np.linalg.norm(flow, axis=2)
+    if max_norm is None:
+        max_norm = max(norm.max(initial=0), np.finfo(np.float32).eps)
+    norm = (norm / max_norm)[..., None]  # (h, w, 1)
+    wheel = make_color_wheel()  # (bins, 3) RGB
+    turn = np.arctan2(-flow[..., 1], -flow[..., 0]) / np.pi  # -1..1
+    place = (turn + 1) / 2 * (len(wheel) - 1)
+    left = np.floor(place).astype(int)
+    weight = (place - left)[..., None]
+    hue = (1 - weight) * wheel[left] + weight * wheel[(left + 1) % len(wheel)]
+    color = np.where(norm <= 1, 1 - norm * (1 - hue), 0.75 * hue)
+    color[~is_known] = 0
+    return np.round(color[..., ::-1] * 255).astype(np.uint8)
+
+
+def flow_at_image_size(
+    flow: Tensor, stride: int, *, img_shape: tuple, ori_shape: tuple
+) -> np.ndarray:
+    """Bring a flow (1, 2, h, w) of the model's input to the frame, in its pixels.
+
+    Args:
+        flow: in pixels of its own map.
+        stride: pixels of the model's input a cell.
+        img_shape: size (H, W) of that input without its padding.
+        ori_shape: size (H, W) of the frame.
+
+    Returns:
+        (H, W, 2) in pixels of the frame.
+    """
+    cells = [-(-side // stride) for side in img_shape[:2]]
+    field = flow[0, :, : cells[0], : cells[1]].detach().float().cpu().numpy()
+    field = np.ascontiguousarray(field.transpose(1, 2, 0)) * stride  # (h, w, 2)
+    # whole cells reach past the border: enlarge them all, then cut
+    (height, width), (rows, cols) = ori_shape[:2], field.shape[:2]
+    y, x = height / img_shape[0], width / img_shape[1]
+    full = (round(cols * stride * x), round(rows * stride * y))
+    field = cv2.resize(field, full, interpolation=cv2.INTER_LINEAR)
+    return field[:height, :width] * np.float32([x, y])
+
+
+def overlay_flow(
+    image: np.ndarray, flow: np.ndarray, *, alpha: float = 0.5
+) -> np.ndarray:
+    """Lay the colours of a flow (H, W, 2) over an image of its size.
+
+    The colours have one range for all frames of a size, 3 % of the diagonal, and
+    are as strong as the motion: what stands still is left as it is.
+    """
+    if image.shape[:2] != flow.shape[:2]:
+        raise ValueError(
+            f'flow must have the size of the image {image.shape[:2]}, got '
+            f'{flow.shape[:2]}'
+        )
+    max_norm = FLOW_RANGE * np.hypot(*image.shape[:2])
+    color = flow_to_color(flow, max_norm=max_norm)
+    norm = np.linalg.norm(np.nan_to_num(flow), axis=2, keepdims=True)
+    weight = alpha * np.clip(2 * norm / max_norm, 0, 1)
+    return np.round(image * (1 - weight) + color * weight).astype(np.uint8)

@@ -1,0 +1,107 @@
+"""Drawing of results on the frames of a video."""
+
+import numpy as np
+from mmdet.visualization import DetLocalVisualizer
+from mmengine.structures import BaseDataElement
+from mmseg.visualization import SegLocalVisualizer
+
+from .caption import draw_caption, draw_legend
+from .flow import overlay_flow
+
+
+class VideoVisualizer:
+    """Draw the results of a video frame by frame: boxes, or labels with a legend.
+
+    What a sample holds decides, `pred_instances` or `pred_sem_seg`.
+
+    Args:
+        dataset_meta: `classes` and `palette`, as a checkpoint keeps them.
+        score_thr: lowest score of a box that is drawn.
+        opacity: of label colours, 0 (nothing) to 1.
+    """
+
+    def __init__(
+        self,
+        dataset_meta: dict | None = None,
+        *,
+        score_thr: float = 0.3,
+        opacity: float = 0.5,
+    ) -> None:
+        if not 0 <= opacity <= 1:
+            raise ValueError(f'opacity must be in [0, 1], got {opacity}')
+        self.score_thr = score_thr
+        meta = dict(dataset_meta or {})
+        self.classes, self.palette = meta.get('classes'), meta.get('palette')
+        self._boxes = DetLocalVisualizer(line_width=2)
+        palette = self.palette
+        if isinstance(palette, list) and self.classes:
+            if len(palette) < len(self.classes):
+                meta['palette'] = 'random'
+        self._boxes.dataset_meta = meta
+        self._labels = SegLocalVisualizer(alpha=opacity)
+        if self.classes and self.palette:
+            self._labels.dataset_meta = dict(classes=self.classes, palette=self.palette)
+
+    def draw(
+        self,
+        image: np.ndarray,
+        sample: BaseDataElement,
+        *,
+        flow: np.ndarray | None = None,
+        seconds: float | None = None,
+        title: str | None = None,
+        mark_key: bool = True,
+    ) -> np.ndarray:
+        """Draw one frame.
+
+        Args:
+            image: the frame.
+            sample: its predictions; `frame_id`, `is_key_frame` and `offset` of its
+                metainfo go into the caption.
+            flow: (H, W, 2), laid over the image under boxes and labels.
+            seconds: what the frame took.
+            title: put before the caption.
+            mark_key: whether key frames are marked.
+        """
+        if flow is not None:
+            image = overlay_flow(image, flow)
+        meta = sample.metainfo
+        if not mark_key:
+            meta.pop('is_key_frame', None)
+        is_key = meta.get('is_key_frame', False)
+        caption = _caption(meta, seconds, title=title)
+        if 'pred_sem_seg' not in sample:
+            drawn = self._draw_boxes(image, sample)
+            return draw_caption(drawn, caption, is_key=is_key)
+        drawn = draw_caption(self._draw_labels(image, sample), caption, is_key=is_key)
+        return draw_legend(drawn, self.classes, self.palette)
+
+    def _draw_boxes(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
+        rgb = np.ascontiguousarray(image[..., ::-1])
+        self._boxes.add_datasample(
+            'frame', rgb, sample, draw_gt=False, pred_score_thr=self.score_thr
+        )
+        return self._boxes.get_image()[..., ::-1]
+
+    def _draw_labels(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
+        if not (self.classes and self.palette):
+            raise ValueError(
+                'dataset_meta must hold classes and palette to draw labels, got '
+                f'{self.classes} and {self.palette}'
+            )
+        rgb = np.ascontiguousarray(image[..., ::-1])
+        self._labels.add_datasample(
+            'frame', rgb, sample, draw_gt=False, with_labels=False
+        )
+        return self._labels.get_image()[..., ::-1]
+
+
+def _caption(meta: dict, seconds: float | None, *, title: str | None) -> str:
+    parts = [] if title is None else [title]
+    parts += [f'frame {meta["frame_id"]}'] if 'frame_id' in meta else []
+    if 'is_key_frame' in meta:
+        is_key = meta['is_key_frame']
+        parts.append('KEY' if is_key else f'key + {meta.get("offset", "?")}')
+    if seconds is not None:
+        parts.append(f'{seconds * 1e3:.0f} ms')
+    return ' | '.join(parts)
