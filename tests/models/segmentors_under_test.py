@@ -10,12 +10,11 @@ from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from torch import nn
 from torch.nn import functional as F
+from wrapped_models import SIZE, ConstantFlow, frame, randomise
 
 from dff.models import DFFVideoSegmentor
 
-SIZE = (128, 192)
 NUM_CLASSES = 19
 
 
@@ -89,23 +88,6 @@ CASES = {
 }
 
 
-class ConstantFlow(nn.Module):
-    """F that answers one flow, given in image pixels, everywhere; S = 1."""
-
-    def __init__(self, strides, flow):
-        super().__init__()
-        self.strides, self.pixels = tuple(strides), flow
-        self.flow_stride = max(8, min(strides))
-        self.calls = 0
-
-    def forward(self, cur, key, levels=None):
-        self.calls += 1
-        n, _, height, width = cur.shape
-        size = -(-height // self.flow_stride), -(-width // self.flow_stride)
-        flow = torch.tensor(self.pixels) / self.flow_stride
-        return flow.view(1, 2, 1, 1).expand(n, 2, *size), None
-
-
 def _on_one_device(node):
     """Replace SyncBN, which needs several GPUs, and drop what is downloaded."""
     if isinstance(node, dict):
@@ -150,17 +132,6 @@ def stock(name) -> ConfigDict:
     return model
 
 
-def randomise(model):
-    """Give every layer weights that a random image tells apart."""
-    torch.manual_seed(0)
-    for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            fan = module.weight[0].numel()
-            nn.init.normal_(module.weight, std=(2 / fan) ** 0.5)
-            if module.bias is not None:
-                nn.init.normal_(module.bias, std=0.1)
-
-
 def build(name, *, interval=5, flow=None, cfg=None, **kwargs):
     """Wrap a stock segmentor, with random weights."""
     init_default_scope('mmseg')
@@ -184,14 +155,6 @@ def build(name, *, interval=5, flow=None, cfg=None, **kwargs):
         )
     randomise(model.segmentor)
     return model
-
-
-def frame(seed, *, size=SIZE):
-    """A smooth random image (3, H, W) uint8."""
-    rng = np.random.RandomState(seed)
-    small = torch.from_numpy(rng.randint(0, 256, (1, 3, 9, 13))).float()
-    image = F.interpolate(small, size, mode='bicubic').clamp(0, 255)
-    return image[0].round().to(torch.uint8)
 
 
 def sample(size=SIZE, *, seed=0, is_void=False, **meta):

@@ -13,31 +13,14 @@ from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import nn
-from torch.nn import functional as F
+from wrapped_models import SIZE, ConstantFlow, frame, randomise
 
 import dff  # noqa: F401
 from dff.models import DFFVideoDetector, StreamState
 
-HEIGHT, WIDTH = 128, 192
+HEIGHT, WIDTH = SIZE
 FPN_STRIDES = (4, 8, 16, 32, 64)
 RETINA_STRIDES = (8, 16, 32, 64, 128)
-
-
-class ConstantFlow(nn.Module):
-    """F that answers one flow, given in image pixels, everywhere; S = 1."""
-
-    def __init__(self, strides, flow):
-        super().__init__()
-        self.strides, self.pixels = tuple(strides), flow
-        self.flow_stride = max(8, min(strides))
-        self.calls = 0
-
-    def forward(self, cur, key):
-        self.calls += 1
-        n, _, height, width = cur.shape
-        size = -(-height // self.flow_stride), -(-width // self.flow_stride)
-        flow = torch.tensor(self.pixels) / self.flow_stride
-        return flow.view(1, 2, 1, 1).expand(n, 2, *size), None
 
 
 def stock(name):
@@ -82,19 +65,6 @@ MODELS_UNDER_TEST = {
 }
 
 
-def randomise(model):
-    """Give every layer weights that a random image tells apart."""
-    torch.manual_seed(0)
-    for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            fan = module.weight[0].numel()
-            nn.init.normal_(module.weight, std=(2 / fan) ** 0.5)
-            if module.bias is not None:
-                nn.init.normal_(module.bias, std=0.1)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.ones_(module.weight)  # mmdet's ResNet starts some at 0, frozen
-
-
 def build(name, *, interval=10, flow=None, frozen=()):
     init_default_scope('mmdet')
     make, strides, channels = MODELS_UNDER_TEST[name]
@@ -114,13 +84,6 @@ def build(name, *, interval=10, flow=None, frozen=()):
         model.init_weights()
     randomise(model.detector)
     return model
-
-
-def frame(seed, *, size=(HEIGHT, WIDTH)):
-    rng = np.random.RandomState(seed)
-    small = torch.from_numpy(rng.randint(0, 256, (1, 3, 9, 13))).float()
-    image = F.interpolate(small, size, mode='bicubic').clamp(0, 255)
-    return image[0].round().to(torch.uint8)
 
 
 def sample(size=(HEIGHT, WIDTH), **meta):
@@ -483,7 +446,7 @@ def test_levels_that_do_not_fit_the_strides_are_an_error():
         ),
     )
     data = model.data_preprocessor(pair_batch([False]), training=True)
-    with pytest.raises(ValueError, match='gives 5 feature levels'):
+    with pytest.raises(ValueError, match='has 5 feature levels'):
         model.loss(**data)
 
 

@@ -10,8 +10,8 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch.utils.data import Dataset
 
 from .file_pattern import FilePattern
+from .frame_source import build_frames
 from .video_index import VideoIndex
-from .video_pair import build_frames
 
 
 @DATASETS.register_module()

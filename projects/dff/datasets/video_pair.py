@@ -13,11 +13,10 @@ from torch.utils.data import Dataset
 
 from .file_pattern import FilePattern
 from .frame_selection import Item, select_pairs, select_training
+from .frame_source import build_frames, check_labels
 from .paired_pipeline import PairedPipeline, check_pairable
 from .random_motion import RandomMotion, move_at_random
 from .video_index import VideoIndex
-
-VOID = 255  # label of pixels that count nowhere, in MMSegmentation
 
 
 @DATASETS.register_module()
@@ -233,22 +232,9 @@ class VideoPairDataset(Dataset):
         return dict(inputs=inputs, data_samples=packed['data_samples'])
 
     def _finish(self, sample: BaseDataElement, meta: dict) -> None:
-        """Write the metainfo; refuse labels that the class list does not name.
-
-        Losses index with labels, and metrics leave such pixels out without a word.
-        """
+        """Write the metainfo; refuse labels that the class list does not name."""
         sample.set_metainfo(meta)
-        if 'gt_sem_seg' not in sample:
-            return
-        labels = sample.gt_sem_seg.data
-        void = labels == getattr(self.dataset, 'ignore_index', VOID)
-        wrong = labels.ge(len(self.metainfo['classes'])) & ~void & (labels != VOID)
-        if wrong.any():
-            raise ValueError(
-                f'the label map of {meta["img_path"]} holds the labels '
-                f'{labels[wrong].unique().tolist()}; there are '
-                f'{len(self.metainfo["classes"])} classes, and {VOID} is void'
-            )
+        check_labels(sample, self.dataset)
 
     def _metainfo_of(self, info: dict) -> dict:
         names = ('video_id', 'frame_id', 'video_name', 'is_labelled', 'img_path')
@@ -292,29 +278,6 @@ class VideoPairDataset(Dataset):
             f'{what}, key of {info["img_path"]}, {where} (missing="nearest" takes '
             'the nearest frame that exists)'
         )
-
-
-def build_frames(dataset: dict | BaseDataset) -> tuple[BaseDataset, dict]:
-    """Build the wrapped data set with all of its frames.
-
-    Returns:
-        The data set, and the filter that its config asked for.
-    """
-    if not isinstance(dataset, dict):
-        dataset.full_init()
-        return dataset, {}
-    cfg = dict(dataset)
-    if cfg.get('pipeline'):
-        raise ValueError(
-            'the pipeline belongs to VideoPairDataset, not to the data set that it '
-            f'wraps ({cfg.get("type")})'
-        )
-    filter_cfg = dict(cfg.pop('filter_cfg', None) or {})
-    # In test mode stock data sets keep all frames, with their annotations.
-    cfg.update(test_mode=True, pipeline=[])
-    built = DATASETS.build(cfg)
-    built.full_init()
-    return built, filter_cfg
 
 
 def _check_options(

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from mmengine.logging import print_log
@@ -13,29 +12,12 @@ from torch import Tensor, nn
 from dff.checkpoint import adapt_frame_state_dict
 
 from .feature_seam import FeatureSeam, cut, join_windows, shape_inside
+from .image_model import build_image_model, freeze
 from .key_frame import StreamState
 from .preprocessor import VideoDataPreprocessor
 from .propagation import FeaturePropagation, as_levels, like_feats
 
 STREAM_KEYS = ('video_id', 'frame_id')
-
-
-def build_image_model(
-    model: dict, preprocessor: dict | None, *, registry: Registry, name: str
-) -> nn.Module:
-    """Build an image model, with a preprocessor if its config has none.
-
-    Raises:
-        ValueError: If there is none at all: images would not be normalised.
-    """
-    if model.get('data_preprocessor') is None:
-        if preprocessor is None:
-            raise ValueError(
-                f'{name} must have a data_preprocessor in its config, otherwise images '
-                f'are not normalised; got the keys {sorted(model)}'
-            )
-        model = dict(model, data_preprocessor=preprocessor)
-    return registry.build(model)
 
 
 class DFFVideoModel(BaseModel):
@@ -103,7 +85,8 @@ class DFFVideoModel(BaseModel):
         self.key_frame_scheduler = key_frame_scheduler
         self.stream = StreamState()
         self.frozen_modules = tuple(frozen_modules)
-        self._freeze()
+        self._frozen_names = freeze(self, self.frozen_modules)
+        self.train(self.training)
         self._register_load_state_dict_pre_hook(self._before_load)
 
     @property
@@ -127,26 +110,6 @@ class DFFVideoModel(BaseModel):
             self.get_submodule(name).train(False)
         self.reset_stream()
         return self
-
-    def _freeze(self) -> None:
-        """Match ``frozen_modules`` on the names of modules and parameters."""
-        modules = [name for name, _ in self.named_modules() if name]
-        params = dict(self.named_parameters())
-        self._frozen_names: list[str] = []
-        for pattern in self.frozen_modules:
-            found = [name for name in modules if fnmatchcase(name, pattern)]
-            self._frozen_names += found
-            frozen = [n for n in params if fnmatchcase(n, pattern)]
-            if not (found or frozen):
-                raise ValueError(
-                    f'frozen_modules pattern {pattern!r} matches no module or '
-                    f'parameter; modules: {modules[:20]} …'
-                )
-            for name in frozen:
-                params[name].requires_grad_(False)
-            for name in found:
-                self.get_submodule(name).requires_grad_(False)
-        self.train(self.training)
 
     def _before_load(self, state_dict: dict, prefix: str, *args: Any) -> None:
         self.reset_stream()

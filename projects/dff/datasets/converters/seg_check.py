@@ -15,8 +15,8 @@ from mmseg.datasets.transforms import LoadAnnotations
 from rich.progress import track
 
 from ..file_pattern import FilePattern
+from ..frame_source import VOID, build_frames
 from ..video_index import VideoIndex
-from ..video_pair import VOID, build_frames
 from .frame_check import Finding, check_frame
 
 SHOWN = 10  # lines of a kind that are printed
