@@ -51,7 +51,10 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='VideoMetric', metric=dict(type='SegIoUMetric'))
+val_evaluator = [
+    dict(type='VideoMetric', metric=dict(type='SegIoUMetric')),
+    dict(type='TemporalConsistency'),
+]
 test_evaluator = val_evaluator
 
 # Pairs: single images with a key frame made by moving them, and the training part of
