@@ -209,8 +209,8 @@ def test_schedule_adds_up(name):
         ).groups()
         frame = read(f'{Path(name).parent}/{source}.py')
         assert frame.train_cfg.max_iters == int(last)
-        assert source == re.sub(
-            '(?:dff|frame)_(.*?)(_dis|_noscale)?_([a-z]+)(_long)?$',
+        assert source.removesuffix('_mix') == re.sub(
+            '(?:dff|frame)_(.*?)(_dis|_noscale)?_([a-z]+)(_long|_mix)?$',
             r'frame_\1_\3',
             Path(name).stem,
         )

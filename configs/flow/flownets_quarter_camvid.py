@@ -45,7 +45,7 @@ train_dataloader = dict(
         ],
     ),
 )
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=1500)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=4000)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=8e-4, weight_decay=4e-4),

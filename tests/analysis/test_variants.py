@@ -1,0 +1,124 @@
+"""The job over variants and seeds, with tools that only note what they are told."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from dff.analysis.variants import VariantJob, make_table, won_back
+
+TOOL = """
+import json, pathlib, sys
+args = sys.argv[1:]
+with open({log!r}, 'a') as log:
+    log.write(json.dumps(['{name}', *args]) + '\\n')
+if '{name}' == 'train':
+    folder = pathlib.Path(args[args.index('--work-dir') + 1])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'iter_7.pth').write_text('weights')
+else:
+    out = pathlib.Path(args[args.index('--offsets-out') + 1])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    value = 50.0 + len(out.name) + int(out.stem[-1])
+    rows = {{o: dict(mIoU=value - int(o)) for o in '01'}}
+    out.write_text(json.dumps(dict(offsets=rows)))
+"""
+PLAN = dict(
+    figure='mIoU',
+    seeds=[0, 1],
+    offsets=[0, 1],
+    trainings=dict(
+        flow=dict(config='flow.py', is_shared=True),
+        frame=dict(config='frame.py'),
+        dff=dict(config='dff.py', load_from='frame', flow='flow'),
+    ),
+    variants={
+        'copy': dict(config='copy.py', weights='frame'),
+        'DFF': dict(config='dff.py', weights='dff'),
+    },
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for folder in ('tools', 'configs'):
+        (tmp_path / folder).mkdir()
+    for name in ('train', 'test'):
+        text = TOOL.format(log=str(tmp_path / 'calls'), name=name)
+        (tmp_path / f'tools/{name}.py').write_text(text)
+    for name in ('flow', 'frame', 'dff', 'copy'):
+        (tmp_path / f'configs/{name}.py').write_text('train_cfg = dict(max_iters=7)')
+    Config(PLAN).dump(tmp_path / 'plan.py')
+    return tmp_path
+
+
+def calls(root):
+    lines = (root / 'calls').read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_each_training_once_from_the_right_weights(root):
+    out = root / 'out'
+    figures = VariantJob(root, root / 'plan.py', out).run()
+    done = calls(root)
+    trained = [Path(c[1]).stem for c in done if c[0] == 'train']
+    assert sorted(trained[:2]) == ['flow', 'frame']
+    assert trained[2:] == ['dff', 'frame', 'dff']
+    last = [c for c in done if c[0] == 'train'][-1]
+    assert 'randomness.seed=1' in last
+    assert f'load_from={out}/seed1/frame/iter_7.pth' in last
+    key = 'model.propagation.flow_estimator.init_cfg.checkpoint'
+    assert f'{key}={out}/shared/flow/iter_7.pth' in last
+    tested = {(Path(c[1]).stem, c[2]) for c in done if c[0] == 'test'}
+    assert tested == {
+        (config, f'{out}/seed{seed}/{weights}/iter_7.pth')
+        for config, weights in (('copy', 'frame'), ('dff', 'dff'))
+        for seed in (0, 1)
+    }
+    assert done[-1][done[-1].index('--offsets') + 1] == '0,1'
+    name = len('DFF_seed0.json')
+    assert figures['DFF'] == {
+        0: {0: 50.0 + name, 1: 49.0 + name},
+        1: {0: 51.0 + name, 1: 50.0 + name},
+    }
+    assert (out / 'table.md').read_text().count('\n') == 4
+
+
+def test_a_second_start_repeats_nothing(root):
+    out = root / 'out'
+    VariantJob(root, root / 'plan.py', out, seeds=[0]).run()
+    before = calls(root)
+    (out / 'figures/DFF_seed0.json').unlink()
+    VariantJob(root, root / 'plan.py', out, seeds=[0]).run()
+    assert [c[:2] for c in calls(root)[len(before) :]] == [
+        ['test', str(root / 'configs/dff.py')]
+    ]
+
+
+def test_unknown_trainings_are_named(root):
+    plan = Config.fromfile(root / 'plan.py')
+    plan.variants.DFF.weights = 'nothing'
+    plan.dump(root / 'plan.py')
+    with pytest.raises(ValueError, match=r'nothing \(of DFF\)'):
+        VariantJob(root, root / 'plan.py', root / 'out')
+    plan.variants.DFF.weights = 'dff'
+    plan.trainings.frame.load_from = 'dff'
+    plan.dump(root / 'plan.py')
+    with pytest.raises(ValueError, match="'dff', 'frame'.* start from each other"):
+        VariantJob(root, root / 'plan.py', root / 'out')
+
+
+def test_table_and_what_is_won_back():
+    figures = {'A': {0: {0: 60.0, 5: 50.0}, 1: {0: 64.0, 5: 51.0}}, 'B': {0: {0: 1.0}}}
+    assert make_table(figures).splitlines() == [
+        '|  | seeds | 0 | 5 |',
+        '| --- | --- | --- | --- |',
+        '| A | 2 | 62.0 ± 2.0 | 50.5 ± 0.5 |',
+        '| B | 1 | 1.0 ± 0.0 | - |',
+    ]
+    copied = {5: 40.0, 6: 30.0}
+    share = won_back({5: 50.0, 6: 45.0}, frame=60.0, copied=copied, offsets=[5, 6])
+    assert share == pytest.approx(12.5 / 25)
+    with pytest.raises(ValueError, match='copying loses nothing'):
+        won_back({5: 1.0}, frame=40.0, copied=copied, offsets=[5])

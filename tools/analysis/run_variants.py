@@ -1,0 +1,43 @@
+"""Train and test the variants of a plan; started again, it goes on where it was.
+
+Example:
+    python tools/analysis/run_variants.py configs/plans/camvid.py --out work_dirs/camvid
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import dff  # noqa: F401  (registers the models)
+from dff.analysis.variants import StepError, VariantJob, make_table
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('plan', help='config file of the trainings and variants')
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--seeds', type=int, nargs='+', help="in place of the plan's")
+    parser.add_argument(
+        '--iterations', type=int, help='of every training, to try a plan out'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the job and print its table."""
+    args = parse_args()
+    job = VariantJob(
+        ROOT, args.plan, args.out, iterations=args.iterations, seeds=args.seeds
+    )
+    try:
+        figures = job.run()
+    except StepError as error:
+        sys.exit(f'\n{error}\nThe steps before are kept: run the same command again.')
+    print(make_table(figures))
+
+
+if __name__ == '__main__':
+    main()
