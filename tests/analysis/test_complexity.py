@@ -87,16 +87,19 @@ class SplitModel(nn.Module):
         self.heads = nn.ModuleList([nn.Conv2d(8, 5, 1), nn.Conv2d(8, 7, 1)])
         self.flow = nn.Conv2d(6, 2, 3, stride=4, padding=1)
         self.scale = nn.Conv2d(6, 8, 1, stride=4)
-        self.seam = SimpleNamespace(head=self.backbone, run=self.run)
+        self.seam = SimpleNamespace(
+            head=self.backbone, run=self.run, levels=lambda feats: None
+        )
         self.propagation = SimpleNamespace(
-            estimate=self.estimate, fields=lambda flow, scale, feats: [(flow, scale)]
+            estimate=self.estimate,
+            fields=lambda flow, scale, feats, levels: [(flow, scale)],
         )
 
     def run(self, method, image, feats, samples):
         assert method == 'predict' and len(samples) == len(image)
         return [head(feats) for head in self.heads]
 
-    def estimate(self, cur, key, img_shapes):
+    def estimate(self, cur, key, img_shapes, levels):
         pair = torch.cat([cur, key], 1)
         return self.flow(pair), self.scale(pair)
 

@@ -46,6 +46,11 @@ class RFCN(TwoStageDetector):
         # Some backbones freeze their stages in train() only, which the Runner calls
         # after DDP has counted the parameters that need gradients.
         self.train(self.training)
+        if self.neck.out_channels % 2:
+            raise ValueError(
+                "the neck's out_channels must be even, one half a branch, got "
+                f'{self.neck.out_channels}'
+            )
         half = self.neck.out_channels // 2
         for name in ('rpn_head', 'roi_head'):
             width = getattr(self, name).in_channels
