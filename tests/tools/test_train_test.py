@@ -1,21 +1,16 @@
 """The training and the test tool, as a user starts them."""
 
 import json
-import os
 import pickle
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from commands import ROOT, call, free_port, test, train
 
 from dff.checkpoint import read_checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
 LENGTHS = {1: 3, 2: 4}  # frames of each video
 FRAME = """
 default_scope = 'mmdet'
@@ -105,37 +100,6 @@ def configs(tmp_path_factory):
     (root / 'frame.py').write_text(FRAME.replace('DATA', repr(str(root))))
     (root / 'dff.py').write_text(DFF)
     return root / 'frame.py', root / 'dff.py'
-
-
-def call(*command, is_ok=True, cwd=None, **env):
-    """Run a command without a GPU; give what it printed."""
-    path = os.pathsep.join([str(ROOT / 'projects'), os.environ.get('PYTHONPATH', '')])
-    tools = os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH']
-    env = dict(os.environ, PYTHONPATH=path, PATH=tools, CUDA_VISIBLE_DEVICES='',
-               OMP_NUM_THREADS='1', **env)  # fmt: skip
-    done = subprocess.run(
-        [str(part) for part in command], env=env, cwd=cwd, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
-    )  # fmt: skip
-    assert (done.returncode == 0) == is_ok, done.stdout[-4000:]
-    return done.stdout
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return str(probe.getsockname()[1])
-
-
-def train(*args, **kwargs):
-    return call(sys.executable, ROOT / 'tools/train.py', *args, **kwargs)
-
-
-def test(*args, **kwargs):
-    return call(sys.executable, ROOT / 'tools/test.py', *args, **kwargs)
-
-
-test.__test__ = False
 
 
 @pytest.fixture(scope='module')

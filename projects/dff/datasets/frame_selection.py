@@ -9,10 +9,14 @@ from .video_index import VideoIndex
 
 
 class Item(NamedTuple):
-    """Indices of a frame and of its key frame, None for a stream or a draw."""
+    """Indices of a frame and of its key frame, None for a stream or a draw.
+
+    `offset` is the one asked for; a clamped key is nearer.
+    """
 
     cur: int
     key: int | None = None
+    offset: int | None = None
 
 
 def select_training(
@@ -106,6 +110,9 @@ def select_pairs(
             if None in keys:
                 left_out += 1
                 continue
-            pairs.extend(Item(cur, key) for key in keys)
+            pairs.extend(
+                Item(cur, key, int(offset))
+                for key, offset in zip(keys, offsets, strict=True)
+            )
         items.extend(sorted(pairs, key=lambda item: (item.key, item.cur)))
     return items, left_out

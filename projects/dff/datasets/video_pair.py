@@ -197,7 +197,10 @@ class VideoPairDataset(Dataset):
     def _prepare_test(self, item: Item) -> dict | None:
         if item.key is None:
             return self._prepare_single(item.cur)
-        return self._prepare_pair(item.cur, item.key)
+        data = self._prepare_pair(item.cur, item.key)
+        if data is not None:
+            data['data_samples'].set_metainfo(dict(asked_offset=item.offset))
+        return data
 
     def _prepare_single(self, cur: int) -> dict | None:
         info = self.index.get_info(cur)

@@ -95,7 +95,8 @@ def frame_name(metainfo: dict) -> PurePosixPath:
     parts = [p for p in PurePosixPath(str(video)).parts if p not in ('/', '..')]
     name = path.name
     if 'is_same' in metainfo:  # a pair of the per-offset protocol
-        name = f'{path.stem}_offset{metainfo["offset"]}{path.suffix}'
+        offset = metainfo.get('asked_offset', metainfo['offset'])
+        name = f'{path.stem}_offset{offset}{path.suffix}'
     return PurePosixPath(*parts, name)
 
 
