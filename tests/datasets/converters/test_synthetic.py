@@ -22,7 +22,10 @@ def test_files_say_what_was_rendered(tmp_path):
         pixels = cv2.imread(str(tmp_path / 'frames' / image['file_name']))
         assert np.abs(pixels.astype(int) - frame.image).mean() < 6
         labels = cv2.imread(str(tmp_path / 'labels' / f'{stem}.png'), -1)
-        assert np.array_equal(labels, frame.label_map)
+        if image['frame_id'] % 2 == 0:
+            assert np.array_equal(labels, frame.label_map)
+        else:
+            assert labels is None
         boxes = [
             (np.array(a['bbox']) + [0, 0, *a['bbox'][:2]]).tolist()
             for a in content['annotations']

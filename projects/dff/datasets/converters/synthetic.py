@@ -31,7 +31,7 @@ def write_synthetic_set(
         num_frames: Frames of each.
         size: (width, height).
         seed: Equal seeds give equal sets.
-        label_every: Label every n-th frame only.
+        label_every: Label every n-th frame only; others have no label map either.
         speed: Of all motion, see `SyntheticVideo`.
     """
     if min(num_videos, label_every) < 1:
@@ -46,7 +46,6 @@ def write_synthetic_set(
         for frame_id, frame in enumerate(video):
             stem = f'{video_name}/{frame_id:06d}'
             write_image(frame.image, out / 'frames' / f'{stem}.jpg')
-            write_image(frame.label_map, out / 'labels' / f'{stem}.png')
             image_id = writer.add_image(
                 f'{stem}.jpg',
                 size,
@@ -55,6 +54,7 @@ def write_synthetic_set(
                 is_labelled=frame_id % label_every == 0,
             )
             if frame_id % label_every == 0:
+                write_image(frame.label_map, out / 'labels' / f'{stem}.png')
                 _add_boxes(writer, image_id, frame, stem)
     writer.write(out / 'annotations' / f'{name}.json')
     return writer
