@@ -107,7 +107,7 @@ def test_no_key_of_a_tested_pair_is_a_training_frame(camvid, step, last):
     assert test.num_left_out == 0
     assert len(test) == 16 * len(offsets)
     for item in test.items:
-        cur, key = (test.index.get_info(i) for i in item)
+        cur, key = (test.index.get_info(i) for i in item[:2])
         assert Path(cur['img_path']).stem in CLIP[45:]
         assert cur['is_labelled']
         assert Path(key['img_path']).stem in CLIP[27:]
