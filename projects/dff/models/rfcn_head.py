@@ -137,19 +137,22 @@ class RFCNHead(BaseRoIHead):
 
     def forward_rois(self, x: tuple[Tensor], rois: Tensor) -> tuple[Tensor, Tensor]:
         """Return class scores (R, K + 1) and deltas (R, 4 or 4 * K) of RoIs (R, 5)."""
-        _, rfcn_half = split_branches(x[0])
-        return (
-            self._vote(self.rfcn_cls(rfcn_half), rois),
-            self._vote(self.rfcn_reg(rfcn_half), rois),
-        )
+        cls_maps, box_maps = self.score_maps(x)
+        # A RoI's bins vote.
+        cls_score = self.pool_bins(cls_maps, rois).mean(dim=(2, 3))
+        return cls_score, self.pool_bins(box_maps, rois).mean(dim=(2, 3))
 
-    def _vote(self, maps: Tensor, rois: Tensor) -> Tensor:
-        """Average the position-sensitive bins of maps (N, D * P * P, h, w)."""
-        maps = full_precision(maps)
-        bins = ps_roi_pool(
+    def score_maps(self, x: tuple[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return class maps (N, (K + 1) P P, h, w) and box maps, 4 P P (a class)."""
+        _, rfcn_half = split_branches(x[0])
+        maps = self.rfcn_cls(rfcn_half), self.rfcn_reg(rfcn_half)
+        return full_precision(maps[0]), full_precision(maps[1])
+
+    def pool_bins(self, maps: Tensor, rois: Tensor) -> Tensor:
+        """Pool the bins (R, D, P, P) of RoIs (R, 5) from maps (N, D * P * P, h, w)."""
+        return ps_roi_pool(
             maps, rois.to(maps.dtype), self.pool_size, self.spatial_scale
         )
-        return bins.mean(dim=(2, 3))  # (R, D)
 
     def loss(
         self,
