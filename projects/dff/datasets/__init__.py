@@ -5,6 +5,8 @@ from .chained_flow import ChainedFlowDataset
 from .cityscapes_sequence import CityscapesSequenceDataset
 from .coco_vid import CocoVIDDataset
 from .file_pattern import FilePattern
+from .legacy_transforms import LastPixelFlip, ShortSideResize
+from .ratio_sampler import RatioSampler
 from .synthetic_motion import SyntheticMotion
 from .video_pair import VideoPairDataset
 from .video_sampler import VideoSampler
@@ -16,6 +18,9 @@ __all__ = [
     'CityscapesSequenceDataset',
     'CocoVIDDataset',
     'FilePattern',
+    'LastPixelFlip',
+    'RatioSampler',
+    'ShortSideResize',
     'SyntheticMotion',
     'VideoPairDataset',
     'VideoSampler',
