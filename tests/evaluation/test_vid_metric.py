@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmdet.structures import DetDataSample
-from mmengine.evaluator import Evaluator
 from mmengine.registry import METRICS
 from mmengine.structures import InstanceData
+from vid_samples import evaluate, make_sample
 
 from dff.evaluation import VIDMetric
 
@@ -23,32 +22,6 @@ ORACLE_CLASSES = {  # WordNet id: name and its place among the 30 classes, from 
     'n02131653': ('bear', 2),
     'n02958343': ('car', 6),
 }
-
-
-def make_sample(detections, instances, *, video_id=0, frame_id=0, **metainfo):
-    """Build a prediction; detections are rows (label, score, x1, y1, x2, y2)."""
-    rows = torch.as_tensor(detections, dtype=torch.float64).reshape(-1, 6)
-    sample = DetDataSample(
-        metainfo=dict(
-            video_id=video_id,
-            frame_id=frame_id,
-            img_path=f'{video_id}/{frame_id}.jpg',
-            instances=instances,
-            **metainfo,
-        )
-    )
-    sample.pred_instances = InstanceData(
-        bboxes=rows[:, 2:], scores=rows[:, 1], labels=rows[:, 0].long()
-    )
-    return sample
-
-
-def evaluate(samples, classes=('a', 'b'), **options):
-    evaluator = Evaluator([dict(type='VIDMetric', **options)])
-    evaluator.dataset_meta = dict(classes=classes)
-    for start in range(0, len(samples), 3):
-        evaluator.process(samples[start : start + 3])
-    return evaluator.evaluate(len(samples))
 
 
 def random_video(seed, num_frames, *, video_id=0, step=1):

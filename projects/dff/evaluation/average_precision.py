@@ -14,12 +14,17 @@ TRUE_POSITIVE, FALSE_POSITIVE, IGNORED = 1, 0, -1
 
 def legacy_iou(boxes: np.ndarray, gt_boxes: np.ndarray) -> np.ndarray:
     """Return the IoU (D, G) of boxes (D, 4) and gt_boxes (G, 4), "+1" areas."""
-    top_left = np.maximum(boxes[:, None, :2], gt_boxes[None, :, :2])
-    bottom_right = np.minimum(boxes[:, None, 2:], gt_boxes[None, :, 2:])
-    inter = (bottom_right - top_left + 1).clip(min=0).prod(-1)  # (D, G)
-    areas = (boxes[:, 2:] - boxes[:, :2] + 1).prod(-1)
-    gt_areas = (gt_boxes[:, 2:] - gt_boxes[:, :2] + 1).prod(-1)
-    union = areas[:, None] + gt_areas[None] - inter
+    return broadcast_iou(boxes[:, None], gt_boxes[None])
+
+
+def broadcast_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the IoU (...) of boxes (..., 4) and others (..., 4), "+1" areas."""
+    top_left = np.maximum(boxes[..., :2], others[..., :2])
+    bottom_right = np.minimum(boxes[..., 2:], others[..., 2:])
+    inter = (bottom_right - top_left + 1).clip(min=0).prod(-1)
+    areas = (boxes[..., 2:] - boxes[..., :2] + 1).prod(-1)
+    other_areas = (others[..., 2:] - others[..., :2] + 1).prod(-1)
+    union = areas + other_areas - inter
     return inter / np.maximum(union, np.finfo(np.float64).tiny)
 
 
@@ -74,7 +79,13 @@ def match_boxes(
     return status
 
 
-def average_precision(scores: np.ndarray, status: np.ndarray, num_gt: int) -> float:
+def average_precision(
+    scores: np.ndarray,
+    status: np.ndarray,
+    num_gt: int,
+    *,
+    weights: np.ndarray | None = None,
+) -> float:
     """Return the area under the monotone precision-recall curve (all points).
 
     Args:
@@ -82,6 +93,7 @@ def average_precision(scores: np.ndarray, status: np.ndarray, num_gt: int) -> fl
             their order.
         status: (D,) as `match_boxes` gives it.
         num_gt: boxes to be found; none makes the figure undefined (nan).
+        weights: (D,), how much a detection counts where it is wrong; by default 1.
     """
     if num_gt == 0:
         return float('nan')
@@ -89,6 +101,9 @@ def average_precision(scores: np.ndarray, status: np.ndarray, num_gt: int) -> fl
     order = np.argsort(-scores[counted], kind='stable')
     is_right = status[counted][order] == TRUE_POSITIVE
     true_positives = np.cumsum(is_right)
-    precision = true_positives / np.arange(1, len(is_right) + 1)
+    wrong = np.ones(len(is_right)) if weights is None else weights[counted][order]
+    false_positives = np.cumsum(np.where(is_right, 0, wrong))
+    found = true_positives + false_positives
+    precision = true_positives / np.maximum(found, np.finfo(np.float64).tiny)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(envelope[is_right].sum() / num_gt)

@@ -1,8 +1,7 @@
 """Average precision as ImageNet VID measures it."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,20 +16,9 @@ from .average_precision import (
     match_boxes,
     match_thresholds,
 )
-from .frames import FrameRecord, first_occurrences, frame_record, is_labelled
-
-
-@dataclass
-class FrameResult:
-    """Boxes (D, 4) found in a frame and boxes (G, 4) that are there, in pixels."""
-
-    record: FrameRecord
-    boxes: np.ndarray
-    scores: np.ndarray  # (D,)
-    labels: np.ndarray  # (D,)
-    gt_boxes: np.ndarray
-    gt_labels: np.ndarray  # (G,)
-    is_ignored: np.ndarray  # (G,)
+from .frame_result import FrameResult
+from .frames import first_occurrences, is_labelled
+from .motion import SPEEDS, MotionSplit, check_tracks
 
 
 @METRICS.register_module()
@@ -50,6 +38,12 @@ class VIDMetric(BaseMetric):
             their mean, `mAP`.
         with_small_box_tolerance: Lower the threshold of small boxes as above.
         classwise: Also return `AP50_<class>`.
+        with_motion_split: Also return `slow/AP50`, `medium/AP50` and `fast/AP50`, by
+            the mean IoU of a box with its track up to 10 frames before and after
+            (> 0.9, between, < 0.7; FGFA, Sec. 4), and the share of all boxes that has
+            each speed, `slow/share`. Boxes then need their `instance_id`.
+        with_motion_tolerance: Lower the threshold of small boxes in the motion split
+            too; the released figures do not.
         collect_device: See mmengine's BaseMetric.
         prefix: Of the figures' names.
         collect_dir: See mmengine's BaseMetric.
@@ -64,6 +58,8 @@ class VIDMetric(BaseMetric):
         *,
         with_small_box_tolerance: bool = True,
         classwise: bool = False,
+        with_motion_split: bool = False,
+        with_motion_tolerance: bool = False,
         collect_device: str = 'cpu',
         prefix: str | None = None,
         collect_dir: str | None = None,
@@ -78,24 +74,17 @@ class VIDMetric(BaseMetric):
         self.iou_thrs = tuple(iou_thrs)
         self.with_small_box_tolerance = with_small_box_tolerance
         self.classwise = classwise
+        self.with_motion_split = with_motion_split
+        self.with_motion_tolerance = with_motion_tolerance
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep boxes and ground truth of the labelled frames as numpy arrays."""
         for sample in data_samples:
             if is_labelled(sample):
-                gt_boxes, gt_labels, is_ignored = _ground_truth(sample)
-                predicted = sample['pred_instances']
-                self.results.append(
-                    FrameResult(
-                        record=frame_record(sample),
-                        boxes=_boxes(predicted['bboxes']),
-                        scores=_array(predicted['scores']),
-                        labels=_array(predicted['labels']),
-                        gt_boxes=gt_boxes,
-                        gt_labels=gt_labels,
-                        is_ignored=is_ignored,
-                    )
-                )
+                result = FrameResult.from_sample(sample)
+                if self.with_motion_split:
+                    check_tracks(result)
+                self.results.append(result)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Evaluate all labelled frames of all ranks.
@@ -120,20 +109,44 @@ class VIDMetric(BaseMetric):
         results = sorted(results, key=lambda result: result.record.sort_key)
         is_first = first_occurrences(result.record for result in results)
         results = [r for r, first in zip(results, is_first, strict=True) if first]
-        figures: dict[str, float] = {}
-        table = {name: {} for name in labels}
-        for thr in self.iou_thrs:
-            name = f'AP{100 * thr:g}'
-            for cls, label in labels.items():
-                table[cls][name] = self._class_ap(results, label, thr)
-            figures[name] = _mean_of_defined([row[name] for row in table.values()])
+        aps = {
+            f'AP{100 * thr:g}': {
+                cls: self._class_ap(results, label, thr)
+                for cls, label in labels.items()
+            }
+            for thr in self.iou_thrs
+        }
+        figures = {name: _mean_of_defined(row.values()) for name, row in aps.items()}
         if len(self.iou_thrs) > 1:
             figures['mAP'] = float(np.mean(list(figures.values())))
-        self._print_table(results, labels, table, figures)
+        if self.with_motion_split:
+            by_speed, shares = self._motion_aps(results, labels)
+            aps |= by_speed
+            figures |= {
+                n: _mean_of_defined(row.values()) for n, row in by_speed.items()
+            }
+            figures |= {f'{speed}/share': share for speed, share in shares.items()}
+        self._print_table(results, labels, aps, figures)
         if self.classwise:
-            for cls, row in table.items():
-                figures.update({f'{name}_{cls}': ap for name, ap in row.items()})
+            for name, row in aps.items():
+                figures |= {f'{name}_{cls}': ap for cls, ap in row.items()}
         return figures
+
+    def _motion_aps(
+        self, results: list[FrameResult], labels: dict[str, int]
+    ) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+        """Return the APs by speed and class, and the share of boxes of each speed."""
+        split = MotionSplit(
+            results, with_small_box_tolerance=self.with_motion_tolerance
+        )
+        aps: dict[str, dict[str, float]] = {
+            f'{speed}/AP{100 * thr:g}': {} for thr in self.iou_thrs for speed in SPEEDS
+        }
+        for thr in self.iou_thrs:
+            for cls, label in labels.items():
+                for speed, ap in split.class_aps(label, thr).items():
+                    aps[f'{speed}/AP{100 * thr:g}'][cls] = ap
+        return aps, split.shares
 
     def _labels(self) -> dict[str, int]:
         """Return the label of each class to evaluate."""
@@ -152,8 +165,7 @@ class VIDMetric(BaseMetric):
     ) -> float:
         scores, status, num_gt = [np.zeros(0)], [np.zeros(0, np.int8)], 0
         for result in results:
-            found = np.flatnonzero(result.labels == label)
-            found = found[np.argsort(-result.scores[found], kind='stable')]
+            found = result.found(label)
             of_class = result.gt_labels == label
             is_ignored = result.is_ignored[of_class]
             gt_boxes = result.gt_boxes[of_class].astype(np.float64)
@@ -176,9 +188,9 @@ class VIDMetric(BaseMetric):
             )
         return average_precision(np.concatenate(scores), np.concatenate(status), num_gt)
 
-    def _print_table(self, results, labels, table, figures) -> None:
-        names = list(figures)
-        if all(np.isnan(list(figures.values()))):
+    def _print_table(self, results, labels, aps, figures) -> None:
+        names = [name for name in figures if not name.endswith('/share')]
+        if all(np.isnan([figures[name] for name in names])):
             print_log(
                 f'no ground truth of {list(labels)} in {len(results)} labelled frames: '
                 'AP is undefined (nan)',
@@ -191,50 +203,18 @@ class VIDMetric(BaseMetric):
                 int(((r.gt_labels == label) & ~r.is_ignored).sum()) for r in results
             )
             if count:
-                aps = [f'{table[cls].get(name, np.nan):.4f}' for name in names]
-                rows.append([cls, count, *aps])
-        rows.append(['mean', '', *(f'{ap:.4f}' for ap in figures.values())])
+                row = [aps.get(name, {}).get(cls, np.nan) for name in names]
+                rows.append([cls, count, *(f'{ap:.4f}' for ap in row)])
+        rows.append(['mean', '', *(f'{figures[name]:.4f}' for name in names)])
+        shares = [f'{k}: {v:.4f}' for k, v in figures.items() if k not in names]
         print_log(
-            f'VID AP over {len(results)} labelled frames\n' + AsciiTable(rows).table,
+            f'VID AP over {len(results)} labelled frames\n'
+            + AsciiTable(rows).table
+            + ''.join(f'\n{line}' for line in shares),
             logger='current',
         )
 
 
-def _array(values: Any) -> np.ndarray:
-    if hasattr(values, 'detach'):
-        values = values.detach().cpu().numpy()
-    return np.asarray(values)
-
-
-def _boxes(values: Any) -> np.ndarray:
-    return _array(values).reshape(-1, 4)
-
-
-def _ground_truth(
-    sample: Mapping[str, Any],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return boxes (G, 4), labels (G,) and whether each is to be ignored (G,)."""
-    if sample.get('instances') is not None:
-        instances = sample['instances']
-        boxes = _boxes([instance['bbox'] for instance in instances])
-        labels = np.array([i['bbox_label'] for i in instances], dtype=np.int64)
-        ignored = np.array([i.get('ignore_flag', 0) for i in instances], dtype=bool)
-        return boxes, labels, ignored
-    gt = sample.get('gt_instances') or {}
-    if 'bboxes' not in gt:
-        raise ValueError(
-            f'a labelled frame needs its boxes, got none for {sample.get("img_path")}: '
-            "load annotations in the test pipeline, or name 'instances' in meta_keys"
-        )
-    parts = [gt, sample.get('ignored_instances') or {}]
-    parts = [part for part in parts if 'bboxes' in part]
-    boxes = [_boxes(part['bboxes']) for part in parts]
-    counts = [len(part_boxes) for part_boxes in boxes]
-    is_ignored = np.arange(sum(counts)) >= counts[0]
-    labels = np.concatenate([_array(part['labels']) for part in parts])
-    return np.concatenate(boxes), labels, is_ignored
-
-
-def _mean_of_defined(values: list[float]) -> float:
+def _mean_of_defined(values: Iterable[float]) -> float:
     defined = [value for value in values if not np.isnan(value)]
     return float(np.mean(defined)) if defined else float('nan')
