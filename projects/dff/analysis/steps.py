@@ -2,11 +2,14 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import join
@@ -31,38 +34,93 @@ class Step:
         title: What is said while it runs.
         action: Does the work; called with the step and the path of its log.
         outputs: Files it makes. The step is done when they and its stamp are there.
+        needs: Names of the steps that must be done before; None is all that are
+            listed before, and no other step beside it.
     """
 
     name: str
     title: str
     action: Callable[['Step', Path], None]
     outputs: tuple[Path, ...] = ()
+    needs: tuple[str, ...] | None = None
 
 
-def run_steps(steps: Sequence[Step], folder: Path) -> None:
-    """Run the steps that are not done yet, one after the other.
+def run_steps(steps: Sequence[Step], folder: Path, *, lanes: int = 1) -> None:
+    """Run the steps that are not done yet.
 
     Args:
-        steps: In order.
+        steps: In order; one that does not need all before it may begin earlier.
         folder: Where `logs/NAME.log` and the stamps `logs/NAME.done` go.
+        lanes: How many steps may run at a time.
 
     Raises:
-        StepError: A step failed; those before it stay done.
+        StepError: A step failed; those before it and beside it stay done.
+        ValueError: A step needs one that is not listed before it.
     """
+    _check_needs(steps)
     logs = folder / 'logs'
     logs.mkdir(parents=True, exist_ok=True)
-    for number, step in enumerate(steps, start=1):
-        stamp = logs / f'{step.name}.done'
-        head = f'[{number}/{len(steps)}] {step.title}'
-        if stamp.is_file() and all(path.exists() for path in step.outputs):
-            print(f'{head}: done before', flush=True)
+    heads = {s.name: f'[{n}/{len(steps)}] {s.title}' for n, s in enumerate(steps, 1)}
+    done: set[str] = set()
+    running: dict[Future, Step] = {}
+    with ThreadPoolExecutor(lanes) as pool:
+        while len(done) < len(steps):
+            for step in _ready(steps, done, list(running.values()), lanes=lanes):
+                if step.needs is None:
+                    _do(step, logs, heads[step.name])
+                    done.add(step.name)
+                else:
+                    future = pool.submit(_do, step, logs, heads[step.name])
+                    running[future] = step
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                step = running.pop(future)
+                if future.exception() and running:
+                    beside = ', '.join(other.title for other in running.values())
+                    print(f'{step.title} failed; waiting for: {beside}', flush=True)
+                future.result()
+                done.add(step.name)
+
+
+def _check_needs(steps: Sequence[Step]) -> None:
+    before: set[str] = set()
+    for step in steps:
+        if unknown := set(step.needs or ()) - before:
+            raise ValueError(
+                f'step {step.name} needs {sorted(unknown)}, which must be listed '
+                f'before it; got {sorted(before)}'
+            )
+        before.add(step.name)
+
+
+def _ready(
+    steps: Sequence[Step], done: set[str], running: Sequence[Step], *, lanes: int
+) -> list[Step]:
+    """Pick the steps that can begin now."""
+    found: list[Step] = []
+    begun = done | {step.name for step in running}
+    for step in steps:
+        if step.name in begun:
             continue
-        print(head, flush=True)
-        stamp.unlink(missing_ok=True)
-        start = time.monotonic()
-        _run(step, logs / f'{step.name}.log')
-        stamp.touch()
-        print(f'    took {time.monotonic() - start:.0f} s', flush=True)
+        if step.needs is None:  # alone, and nothing after it begins before it
+            alone = not running and not found
+            return [step] if alone else found
+        if set(step.needs) <= done and len(running) + len(found) < lanes:
+            found.append(step)
+    return found
+
+
+def _do(step: Step, logs: Path, head: str) -> None:
+    """Run one step, unless it is done."""
+    stamp = logs / f'{step.name}.done'
+    if stamp.is_file() and all(path.exists() for path in step.outputs):
+        print(f'{head}: done before', flush=True)
+        return
+    print(head, flush=True)
+    stamp.unlink(missing_ok=True)
+    start = time.monotonic()
+    _run(step, logs / f'{step.name}.log')
+    stamp.touch()
+    print(f'    {step.name} took {time.monotonic() - start:.0f} s', flush=True)
 
 
 def _run(step: Step, log: Path) -> None:
@@ -78,20 +136,25 @@ def _run(step: Step, log: Path) -> None:
         raise StepError(f'step "{step.title}" did not write {missing}; log: {log}')
 
 
-def run_command(command: Sequence[str], log: Path, *, cwd: Path) -> None:
+def run_command(
+    command: Sequence[str], log: Path, *, cwd: Path, threads: int | None = None
+) -> None:
     """Run a command, its output going to `log` and its progress to the screen.
 
     Args:
         command: Program and arguments.
-        log: File to write.
+        log: File to write; its name stands before the progress.
         cwd: Folder to run in.
+        threads: Of each operator, unless OMP_NUM_THREADS says it; None is all cores.
 
     Raises:
         StepError: It exited with an error.
     """
     print(f'    {join(command)}', flush=True)
     # Waiting threads that sleep: two spinning ones starve the data loader's.
-    env = {'OMP_WAIT_POLICY': 'passive', 'PYTHONUNBUFFERED': '1', **os.environ}
+    env = {'OMP_WAIT_POLICY': 'passive', 'PYTHONUNBUFFERED': '1'}
+    env |= {} if threads is None else {'OMP_NUM_THREADS': str(threads)}
+    env |= os.environ
     tail: deque[str] = deque(maxlen=LOG_TAIL)
     options = dict(cwd=cwd, env=env, text=True, errors='replace')
     with (
@@ -103,8 +166,8 @@ def run_command(command: Sequence[str], log: Path, *, cwd: Path) -> None:
         for line in process.stdout:
             sink.write(line)
             tail.append(line.rstrip())
-            _show_progress(line)
-    _end_line()
+            PROGRESS_LINE.show(log.stem, line)
+    PROGRESS_LINE.end(log.stem)
     if process.returncode:
         end = '\n'.join(tail)
         raise StepError(
@@ -113,21 +176,40 @@ def run_command(command: Sequence[str], log: Path, *, cwd: Path) -> None:
         )
 
 
-def _show_progress(line: str) -> None:
-    found = PROGRESS.search(line)
-    if found is None:
-        return
-    done, total, eta, loss = found.groups()
-    parts = [f'{done} of {total}']
-    parts += [f'loss {loss}'] if loss else []
-    parts += [f'{eta} to go'] if eta else []
-    text = f'    {", ".join(parts)}'
-    if sys.stdout.isatty():
-        print(f'\r{text:<60}', end='', flush=True)
-    else:
-        print(text, flush=True)
+class _ProgressLine:
+    """Where the commands that run are; on a terminal one line, written over."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def show(self, name: str, line: str) -> None:
+        """Show what a command prints, if it is progress."""
+        found = PROGRESS.search(line)
+        if found is None:
+            return
+        done, total, eta, loss = found.groups()
+        parts = [f'{done} of {total}']
+        parts += [f'loss {loss}'] if loss else []
+        parts += [f'{eta} to go'] if eta else []
+        with self._lock:
+            self.texts[name] = f'{name}: {", ".join(parts)}'
+            if sys.stdout.isatty():
+                self._overwrite(' | '.join(self.texts.values()))
+            else:
+                print(f'    {self.texts[name]}', flush=True)
+
+    def end(self, name: str) -> None:
+        """Forget a command; leave an empty line on a terminal."""
+        with self._lock:
+            self.texts.pop(name, None)
+            if sys.stdout.isatty():
+                self._overwrite('')
+
+    def _overwrite(self, text: str) -> None:
+        width = shutil.get_terminal_size().columns - 5
+        start = f'\r{" " * width}\r'
+        print(f'{start}    {text[: width - 4]}' if text else start, end='', flush=True)
 
 
-def _end_line() -> None:
-    if sys.stdout.isatty():
-        print('\r' + ' ' * 60, end='\r', flush=True)
+PROGRESS_LINE = _ProgressLine()
