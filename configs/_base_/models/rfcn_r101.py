@@ -35,7 +35,8 @@ model = dict(
         ),
         bbox_coder=dict(type='RFCNBBoxCoder', target_stds=(0.1, 0.1, 0.4, 0.4)),
         loss_cls=dict(type='CrossEntropyLoss'),
-        loss_bbox=dict(type='SmoothL1Loss', beta=1 / 9),  # sigma = 3
+        # released code: sigma is 1 because targets are divided by their deviation
+        loss_bbox=dict(type='SmoothL1Loss', beta=1.0),
     ),
     roi_head=dict(
         type='RFCNHead',
@@ -53,6 +54,7 @@ model = dict(
                 neg_iou_thr=0.3,
                 min_pos_iou=0.01,  # the best anchor of every box is positive
                 ignore_iof_thr=-1,
+                iou_calculator=dict(type='BboxOverlaps2D_GLIP'),  # "+1" areas
             ),
             sampler=dict(
                 type='RandomSampler',
@@ -72,6 +74,7 @@ model = dict(
                 min_pos_iou=0.5,
                 match_low_quality=False,
                 ignore_iof_thr=-1,
+                iou_calculator=dict(type='BboxOverlaps2D_GLIP'),  # "+1" areas
             ),
             num_hard=128,  # released OHEM
         ),
@@ -81,7 +84,10 @@ model = dict(
         rpn=dict(
             nms_pre=6000,
             max_per_img=300,
-            min_bbox_size=0,
+            min_bbox_size=0,  # pixels of the original image
+            # No proposals from cells that the image does not fill: the release trains
+            # their anchors, but its operator leaves them out.
+            whole_cells_only=True,
             # boxes hold their last pixel
             nms=dict(type='nms', iou_threshold=0.7, offset=1),
         ),

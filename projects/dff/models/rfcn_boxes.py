@@ -11,6 +11,7 @@ import torch
 from mmdet.models.task_modules.coders import LegacyDeltaXYWHBBoxCoder
 from mmdet.models.task_modules.prior_generators import LegacyAnchorGenerator
 from mmdet.registry import TASK_UTILS
+from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor
 
 
@@ -75,7 +76,8 @@ class RFCNBBoxCoder(LegacyDeltaXYWHBBoxCoder):
     """Code boxes that include their last pixel, so that zero deltas change nothing.
 
     The stock legacy coder measures such boxes but decodes corners half a pixel
-    too far out: zero deltas widen its boxes by one pixel.
+    too far out (zero deltas widen its boxes by one pixel), and limits how much a
+    side may change; the release does not.
     """
 
     def decode(
@@ -83,7 +85,6 @@ class RFCNBBoxCoder(LegacyDeltaXYWHBBoxCoder):
         bboxes: Tensor,
         pred_bboxes: Tensor,
         max_shape: Sequence[int] | None = None,
-        wh_ratio_clip: float = 16 / 1000,
     ) -> Tensor:
         """Apply deltas to boxes.
 
@@ -91,16 +92,19 @@ class RFCNBBoxCoder(LegacyDeltaXYWHBBoxCoder):
             bboxes: (R, 4).
             pred_bboxes: deltas (R, 4 or 4 * K), in units of the target stds.
             max_shape: image height and width; boxes are clipped to its last pixel.
-            wh_ratio_clip: limit of a side's change, as a factor.
 
         Returns:
             Boxes of the shape of ``pred_bboxes``.
         """
-        boxes = super().decode(bboxes, pred_bboxes, wh_ratio_clip=wh_ratio_clip)
-        boxes = boxes.unflatten(1, (boxes.shape[1] // 4, 4))  # (R, K, 4)
-        low, high = boxes[..., :2] + 0.5, boxes[..., 2:] - 0.5
+        bboxes = get_box_tensor(bboxes)[:, None]  # (R, 1, 4)
+        deltas = pred_bboxes.unflatten(1, (pred_bboxes.shape[1] // 4, 4))  # (R, K, 4)
+        deltas = deltas * deltas.new_tensor(self.stds) + deltas.new_tensor(self.means)
+        sides = bboxes[..., 2:] - bboxes[..., :2] + 1
+        centres = (bboxes[..., :2] + bboxes[..., 2:]) / 2 + sides * deltas[..., :2]
+        reach = (sides * deltas[..., 2:].exp() - 1) / 2  # centre to last pixel
+        low, high = centres - reach, centres + reach
         if max_shape is not None:
-            last = boxes.new_tensor([max_shape[1] - 1, max_shape[0] - 1])
+            last = low.new_tensor([max_shape[1] - 1, max_shape[0] - 1])
             zero = torch.zeros_like(last)
             low = torch.minimum(torch.maximum(low, zero), last)
             high = torch.minimum(torch.maximum(high, zero), last)

@@ -1,7 +1,12 @@
-"""R-FCN's region proposal branch: two sibling 1x1 convolutions (paper Sec. 4)."""
+"""R-FCN's region proposal branch: two sibling 1x1 convolutions (paper Sec. 4).
 
+Shape letters: A anchors a cell, K class channels an anchor, h, w feature size.
+"""
+
+import copy
 from typing import Any
 
+import torch
 from mmdet.models.dense_heads import RPNHead
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
@@ -19,6 +24,12 @@ class RFCNRPNHead(RPNHead):
 
     ``in_channels`` is the width of that half. ``rpn_cls`` holds, anchor by anchor,
     object then background where the classification loss is a softmax.
+
+    ``test_cfg`` is the stock one (proposals in training, too), with the release's
+    meaning of ``min_bbox_size``: the smallest side of a box that holds its last
+    pixel, in pixels of the original image; smaller boxes are no candidates.
+    ``whole_cells_only`` leaves out cells that the image does not fill, as the
+    release does with proposals, though it trains their anchors.
     """
 
     def _init_layers(self) -> None:
@@ -37,22 +48,97 @@ class RFCNRPNHead(RPNHead):
             full_precision(self.rpn_reg(rpn_half)),
         )
 
-    def _bbox_post_process(
-        self, results: InstanceData, cfg: ConfigDict, *args: Any, **kwargs: Any
+    def _predict_by_feat_single(
+        self,
+        cls_score_list: list[Tensor],
+        bbox_pred_list: list[Tensor],
+        score_factor_list: list[Tensor],
+        mlvl_priors: list[Tensor],
+        img_meta: dict,
+        cfg: ConfigDict | None,
+        *args: Any,
+        **kwargs: Any,
     ) -> InstanceData:
-        """Suppress proposals, looking at no more of them than needed.
+        """Decode every anchor of an image; ``_bbox_post_process`` chooses."""
+        cfg = copy.deepcopy(self.test_cfg if cfg is None else cfg)
+        # The best are looked for among the boxes that are large enough.
+        cfg.num_candidates, cfg.nms_pre = cfg.get('nms_pre', -1), -1
+        levels = [cls_score_list, bbox_pred_list, mlvl_priors]
+        if cfg.get('whole_cells_only', False):
+            strides = self.prior_generator.strides
+            cut = [
+                whole_cells(*level, stride=stride, img_shape=img_meta['img_shape'])
+                for *level, stride in zip(*levels, strides, strict=True)
+            ]
+            levels = [list(part) for part in zip(*cut, strict=True)]
+        return super()._predict_by_feat_single(
+            levels[0],
+            levels[1],
+            score_factor_list,
+            levels[2],
+            img_meta,
+            cfg,
+            *args,
+            **kwargs,
+        )
+
+    def _bbox_post_process(
+        self,
+        results: InstanceData,
+        cfg: ConfigDict,
+        rescale: bool = False,
+        with_nms: bool = True,
+        img_meta: dict | None = None,
+    ) -> InstanceData:
+        """Leave out small boxes, take the best and suppress among these.
 
         Whether greedy NMS keeps a box depends on better boxes only. So the best of
         all boxes are enough as soon as ``max_per_img`` of them survive; the result
         is that of the stock method, which works through all ``nms_pre`` (6000).
         """
+        cfg = copy.deepcopy(cfg)
+        min_size, cfg.min_bbox_size = cfg.get('min_bbox_size', -1), -1
+        if min_size > 0:
+            scale = torch.tensor((img_meta or {}).get('scale_factor', (1.0, 1.0)))
+            sides = results.bboxes[:, 2:] - results.bboxes[:, :2] + 1
+            is_large = sides >= min_size * scale.to(sides)
+            results = results[is_large.all(dim=1)]
+        order = results.scores.argsort(descending=True, stable=True)
+        candidates = cfg.get('num_candidates', -1)
+        results = results[order[:candidates] if candidates > 0 else order]
+        options = dict(rescale=rescale, with_nms=with_nms, img_meta=img_meta)
         limit = cfg.max_per_img
         count = FIRST_PROPOSALS * limit
-        if cfg.nms.get('type', 'nms') == 'nms' and count < len(results):
-            results = results[results.scores.argsort(descending=True, stable=True)]
-            while count < len(results):
-                kept = super()._bbox_post_process(results[:count], cfg, *args, **kwargs)
-                if len(kept) == limit:
-                    return kept
-                count *= 2
-        return super()._bbox_post_process(results, cfg, *args, **kwargs)
+        while cfg.nms.get('type', 'nms') == 'nms' and count < len(results):
+            kept = super()._bbox_post_process(results[:count], cfg, **options)
+            if len(kept) == limit:
+                return kept
+            count *= 2
+        return super()._bbox_post_process(results, cfg, **options)
+
+
+def whole_cells(
+    scores: Tensor,
+    deltas: Tensor,
+    priors: Tensor,
+    *,
+    stride: tuple[int, int],
+    img_shape: tuple[int, int],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Leave out the last row and column of cells where the image ends inside them.
+
+    Args:
+        scores: (A * K, h, w).
+        deltas: (A * 4, h, w).
+        priors: (h * w * A, 4).
+        stride: pixels a cell, x and y.
+        img_shape: image height and width.
+    """
+    height, width = scores.shape[-2:]
+    rows, columns = img_shape[0] // stride[1], img_shape[1] // stride[0]
+    grid = priors.reshape(height, width, -1, 4)[:rows, :columns]
+    return (
+        scores[:, :rows, :columns],
+        deltas[:, :rows, :columns],
+        grid.reshape(-1, 4),
+    )
