@@ -2,7 +2,7 @@
 
 from .frame import adapt_frame_state_dict, check_complete, match_keys
 from .inert import Inert
-from .loader import read_checkpoint, register
+from .loader import read_checkpoint, read_pickle, register
 
 __all__ = [
     'Inert',
@@ -10,5 +10,6 @@ __all__ = [
     'check_complete',
     'match_keys',
     'read_checkpoint',
+    'read_pickle',
     'register',
 ]

@@ -16,6 +16,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as stock
 
 from .archive import read_archive
+from .unpickler import InertUnpickler
 
 # torch.hub's convention: name-0123abcd.pth has a SHA-256 that starts so
 HASH_IN_NAME = re.compile(r'-([a-f0-9]{8,})\.')
@@ -41,6 +42,25 @@ def read_checkpoint(path: str | os.PathLike, map_location: Any = None) -> dict:
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     with path.open('rb') as file:
         return _read(file, map_location, name=str(path))
+
+
+def read_pickle(path: str | os.PathLike) -> Any:
+    """Read a plain pickle, such as dumped results, without running anything in it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, cut off, or no pickle.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'pickle {path} does not exist')
+    try:
+        with path.open('rb') as file:
+            return InertUnpickler(file).load()
+    except Exception as error:  # whatever a broken or hostile file provokes
+        raise ValueError(
+            f'{path} is cut off, damaged or no pickle: {error!r}'
+        ) from error
 
 
 def _read(file: BinaryIO, map_location: Any, *, name: str) -> dict:

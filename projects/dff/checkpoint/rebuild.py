@@ -4,6 +4,7 @@ The table :data:`REBUILD` maps a dotted name in a pickle to a function that buil
 value. Each of them checks what it is given, and none takes something to call.
 """
 
+import io
 import math
 import pickle
 import re
@@ -116,6 +117,14 @@ def _tensor_v2(storage, offset, size, stride, grad, hooks, metadata=None) -> Any
 def _tensor_v3(storage, offset, size, stride, grad, hooks, dtype, metadata=None) -> Any:
     tensor = _tensor(storage, offset, size, stride, dtype)
     return _with_gradient(tensor, grad, metadata)
+
+
+def _loaded_storage(content: Any) -> Any:
+    """Read the file of torch.save that a plain pickle holds in place of a storage."""
+    from .archive import read_archive  # which reads by this table
+
+    _require(type(content) is bytes, 'storage')
+    return read_archive(io.BytesIO(content), 'cpu')
 
 
 def _parameter(data: Tensor, requires_grad: Any, *rest: Any) -> Any:
@@ -250,6 +259,7 @@ REBUILD: dict[str, Callable[..., Any]] = {
     'torch._utils._rebuild_parameter': _parameter,
     'torch._utils._rebuild_parameter_with_state': _parameter,
     'torch._tensor._rebuild_from_type_v2': _from_type,
+    'torch.storage._load_from_bytes': _loaded_storage,
     'torch.Size': _size,
     'torch.device': _device,
     'collections.OrderedDict': _items(OrderedDict),
