@@ -14,6 +14,8 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from .memory import keep_freed_memory
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that users of mmdet know from both of its tools."""
@@ -55,8 +57,10 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def build_runner(cfg: Config) -> Runner:
     """Build the runner; several ranks on a CPU talk by gloo."""
-    if cfg.launcher != 'none' and get_device() == 'cpu':
-        _start_cpu_ranks(cfg)
+    if get_device() == 'cpu':
+        keep_freed_memory()
+        if cfg.launcher != 'none':
+            _start_cpu_ranks(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
