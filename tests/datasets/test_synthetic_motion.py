@@ -106,6 +106,46 @@ def test_labels_go_along_with_their_pixels(folders):
         assert len(labels.unique()) > 1
 
 
+def test_pieces_are_whole_things(folders):
+    """Image 0 is all label 1; the others have a disc of label 3 that moves as one."""
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        labels = np.ones(SIZE, np.uint8)
+        if number:
+            cv2.circle(labels, (40, 30), 12, 3, -1)
+        cv2.imwrite(str(folders / f'labels/a/{number}.png'), labels)
+        image = rng.integers(0, 100, (*SIZE, 3)).astype(np.uint8)
+        image[labels == 3] = 250
+        cv2.imwrite(str(folders / f'images/a/{number}.png'), image)
+    data = SyntheticMotion(
+        str(folders / 'images'),
+        crop_size=SIZE,
+        label_dir=str(folders / 'labels'),
+        part_classes=[3],
+        num_objects=(1, 1),
+        object_radius=(0.05, 0.05),
+        ratio_range=(1.0, 1.0),
+        background=STILL,
+        objects=dict(STILL, shift=0.1),
+    )
+    disc = (cv2.circle(np.zeros(SIZE, np.uint8), (40, 30), 12, 1, -1)).sum()
+    sizes = []
+    np.random.seed(0)
+    for _ in range(40):
+        item = data[0]
+        sample = item['data_samples']
+        labels, flow = sample.gt_sem_seg.data[0], sample.gt_flow.data
+        moved = flow.abs().sum(dim=0) > 0
+        is_disc = labels == 3
+        sizes.append(int(is_disc.sum()))
+        if sizes[-1] == disc:  # the whole disc, and nothing beside it, is what moves
+            assert torch.equal(moved, is_disc)
+            assert (item['inputs']['cur'][:, is_disc] == 250).all()
+    assert 5 < sizes.count(disc) < 25  # half the pieces, of two images in three
+    with pytest.raises(ValueError, match='part_classes .* set label_dir'):
+        SyntheticMotion(str(folders / 'images'), part_classes=[3])
+
+
 def test_a_motion_inverts():
     """Key pixels shown where they came from, by a loop over projected points."""
     matrix = np.array([[1.2, 0.1, 3], [-0.05, 0.9, -2], [0.001, -0.0005, 1]])
@@ -128,9 +168,7 @@ def test_a_motion_inverts():
 
 def test_motions_follow_each_other():
     rng = np.random.default_rng(0)
-    first, second = (
-        Motion(np.eye(3) + rng.normal(0, 1e-3, (3, 3))) for _ in range(2)
-    )
+    first, second = (Motion(np.eye(3) + rng.normal(0, 1e-3, (3, 3))) for _ in range(2))
     both = first.then(second).to_cur(SIZE)[20, 30]
     middle = second.matrix @ (30, 20, 1)
     end = first.matrix @ middle

@@ -3,7 +3,9 @@
 Shapes: H, W image. Points and displacements are (H, W, 2) float32, x and y in pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from torch import Tensor
 
 INVERSION_STEPS = 6
 BORDER = cv2.BORDER_REFLECT_101
+MIN_PART = 100  # pixels; less is no object, but noise of the annotation
 MAX_TILT = 0.5  # no point of the picture goes behind the camera
 
 
@@ -116,10 +119,13 @@ class RandomMotion:
         return Motion(matrix, rest * np.float32(amount * self.rest * diagonal))
 
 
+@lru_cache(maxsize=8)
 def grid(size: tuple[int, int]) -> np.ndarray:
-    """Give the coordinates (H, W, 2), x and y, of every pixel."""
+    """Give the coordinates (H, W, 2), x and y, of every pixel; not to be written to."""
     rows, columns = np.mgrid[: size[0], : size[1]]
-    return np.stack([columns, rows], axis=-1).astype(np.float32)
+    points = np.stack([columns, rows], axis=-1).astype(np.float32)
+    points.flags.writeable = False
+    return points
 
 
 def sample(image: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -141,6 +147,24 @@ def move_at_random(image: Tensor, motion: RandomMotion) -> Tensor:
     drawn = motion.draw(array.shape[:2], np.random.uniform() ** 2)
     moved = sample(array, drawn.to_cur(array.shape[:2]))
     return torch.from_numpy(moved).permute(2, 0, 1).contiguous()
+
+
+def draw_part(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray | None:
+    """Cut one connected part of some classes out of a label map, at random.
+
+    Args:
+        labels: (H, W).
+        classes: Labels of what may be cut out.
+
+    Returns:
+        Mask (H, W) uint8, 1 inside; None where no part has ``MIN_PART`` pixels.
+    """
+    wanted = np.isin(labels, classes).astype(np.uint8)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(wanted)
+    large = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= MIN_PART) + 1
+    if not len(large):
+        return None
+    return (parts == np.random.choice(large)).astype(np.uint8)
 
 
 def draw_shape(size: tuple[int, int], *, radius: tuple[float, float]) -> np.ndarray:

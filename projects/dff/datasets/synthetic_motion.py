@@ -1,5 +1,6 @@
 """Frame pairs with exact flow, made of any still images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,14 @@ from mmengine.registry import DATASETS
 from mmengine.structures import BaseDataElement, PixelData
 from torch.utils.data import Dataset
 
-from .random_motion import RandomMotion, draw_shape, grid, sample, sample_inside
+from .random_motion import (
+    RandomMotion,
+    draw_part,
+    draw_shape,
+    grid,
+    sample,
+    sample_inside,
+)
 
 # Pieces move on their own by far more than the picture, towards the camera, too.
 OBJECTS = dict(shift=0.12, zoom=0.4, turn=0.1, stretch=0.05, tilt=0.1, rest=0.0)
@@ -33,6 +41,8 @@ class SyntheticMotion(Dataset):
         img_dir: Folder of images, searched recursively.
         crop_size: (H, W) of the items.
         label_dir: Folder of label maps of the same relative names, ``.png``.
+        part_classes: Labels of things that may move as a whole, cars, say; every
+            second piece then is one of them, whole, in the place of a random shape.
         num_objects: Smallest and largest number of pieces.
         object_radius: Range of their mean radius, a fraction of the shorter side.
         ratio_range: Range of the random scale of the images.
@@ -50,6 +60,7 @@ class SyntheticMotion(Dataset):
         *,
         crop_size: tuple[int, int] = (256, 320),
         label_dir: str | None = None,
+        part_classes: Sequence[int] = (),
         num_objects: tuple[int, int] = (0, 6),
         object_radius: tuple[float, float] = (0.05, 0.3),
         ratio_range: tuple[float, float] = (0.8, 1.6),
@@ -70,6 +81,12 @@ class SyntheticMotion(Dataset):
             raise FileNotFoundError(
                 f'img_dir must hold images {IMAGE_SUFFIXES}, there is none in {img_dir}'
             )
+        if part_classes and label_dir is None:
+            raise ValueError(
+                f'part_classes {list(part_classes)} are cut out of labels: set '
+                'label_dir'
+            )
+        self.part_classes = list(part_classes)
         self.crop_size = tuple(crop_size)
         self.num_objects, self.object_radius = tuple(num_objects), tuple(object_radius)
         self.ratio_range = tuple(ratio_range)
@@ -98,7 +115,7 @@ class SyntheticMotion(Dataset):
         masks = []  # (visible in cur, covered in key) of each piece
         for _ in range(np.random.randint(self.num_objects[0], self.num_objects[1] + 1)):
             texture, piece_labels = self._read(np.random.randint(len(self)))
-            mask = draw_shape(self.crop_size, radius=self.object_radius)
+            mask = self._draw_mask(piece_labels)
             motion = moving.then(self.objects.draw(self.crop_size, amount))
             where = motion.to_cur(self.crop_size)
             moved = sample_inside(mask, where)
@@ -115,6 +132,15 @@ class SyntheticMotion(Dataset):
             masks = [(a[:, ::-1], b[:, ::-1]) for a, b in masks]
             labels = None if labels is None else labels[:, ::-1]
         return self._pack(cur, key, flow, labels, is_hidden=_hidden(flow, masks))
+
+    def _draw_mask(self, labels: np.ndarray | None) -> np.ndarray:
+        """Draw the shape of a piece (H, W): a thing of its image, or a blob."""
+        mask = None
+        if self.part_classes and np.random.rand() < 0.5:
+            mask = draw_part(labels, self.part_classes)
+        if mask is None:
+            mask = draw_shape(self.crop_size, radius=self.object_radius)
+        return mask
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Read an image and its label map; scale and cut them at random."""
