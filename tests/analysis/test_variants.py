@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from dff.analysis.variants import VariantJob, make_table, won_back
+from dff.analysis.variants import VariantJob
 
 TOOL = """
 import json, pathlib, sys
@@ -21,7 +21,7 @@ else:
     out = pathlib.Path(args[args.index('--offsets-out') + 1])
     out.parent.mkdir(parents=True, exist_ok=True)
     value = 50.0 + len(out.name) + int(out.stem[-1])
-    rows = {{o: dict(mIoU=value - int(o)) for o in '01'}}
+    rows = {{o: {{'mIoU': value - int(o), 'IoU.car': 7.0}} for o in '01'}}
     out.write_text(json.dumps(dict(offsets=rows)))
 """
 PLAN = dict(
@@ -82,7 +82,7 @@ def test_each_training_once_from_the_right_weights(root):
         0: {0: 50.0 + name, 1: 49.0 + name},
         1: {0: 51.0 + name, 1: 50.0 + name},
     }
-    assert (out / 'table.md').read_text().count('\n') == 4
+    assert (out / 'table.md').read_text().count('\n') == 6
 
 
 def test_a_second_start_repeats_nothing(root):
@@ -109,16 +109,20 @@ def test_unknown_trainings_are_named(root):
         VariantJob(root, root / 'plan.py', root / 'out')
 
 
-def test_table_and_what_is_won_back():
-    figures = {'A': {0: {0: 60.0, 5: 50.0}, 1: {0: 64.0, 5: 51.0}}, 'B': {0: {0: 1.0}}}
-    assert make_table(figures).splitlines() == [
-        '|  | seeds | 0 | 5 |',
-        '| --- | --- | --- | --- |',
-        '| A | 2 | 62.0 ± 2.0 | 50.5 ± 0.5 |',
-        '| B | 1 | 1.0 ± 0.0 | - |',
-    ]
-    copied = {5: 40.0, 6: 30.0}
-    share = won_back({5: 50.0, 6: 45.0}, frame=60.0, copied=copied, offsets=[5, 6])
-    assert share == pytest.approx(12.5 / 25)
-    with pytest.raises(ValueError, match='copying loses nothing'):
-        won_back({5: 1.0}, frame=40.0, copied=copied, offsets=[5])
+def test_report_of_a_job(root):
+    plan = Config.fromfile(root / 'plan.py')
+    plan.tables = dict(copied='copy', offsets=[1], interval=2, class_offsets=[1])
+    plan.dump(root / 'plan.py')
+    job = VariantJob(root, root / 'plan.py', root / 'out')
+    job.run()
+    # the tools' figures: 50 + length of the file's name + seed - offset
+    copy, dff = (50 + len(f'{name}_seed0.json') + 0.5 for name in ('copy', 'DFF'))
+    report = (root / 'out/table.md').read_text()
+    assert f'| copy | 2 | {copy:.1f} ± 0.5 | {copy - 1:.1f} ± 0.5 |' in report
+    # DFF's name is one shorter: 1 less than Frame at 0, 1 below copying at 1
+    share = 100 * (copy - 0.5) / copy
+    assert (
+        f'| copy | 0.0 ± 0.0 | {copy - 1:.1f} ± 0.5 | 0.0 ± 0.0 | {share:.1f}' in report
+    )
+    assert f'| DFF | -1.0 ± 0.0 | {dff - 1:.1f} ± 0.5 | -100.0 ± 0.0 |' in report
+    assert report.endswith('|  | car |\n| --- | --- |\n| DFF | 7.0 |\n| copy | 7.0 |\n')

@@ -1,7 +1,7 @@
 """Train and test the variants of a plan; started again, it goes on where it was.
 
 Example:
-    python tools/analysis/run_variants.py configs/plans/camvid.py --out work_dirs/camvid
+    python tools/analysis/run_variants.py configs/plans/camvid.yaml --out OUT
 """
 
 import argparse
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import dff  # noqa: F401  (registers the models)
-from dff.analysis.variants import StepError, VariantJob, make_table
+from dff.analysis.variants import StepError, VariantJob
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +23,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--iterations', type=int, help='of every training, to try a plan out'
     )
+    parser.add_argument(
+        '--report', action='store_true', help='print the tables of what is done'
+    )
     return parser.parse_args()
 
 
@@ -32,11 +35,14 @@ def main() -> None:
     job = VariantJob(
         ROOT, args.plan, args.out, iterations=args.iterations, seeds=args.seeds
     )
-    try:
-        figures = job.run()
-    except StepError as error:
-        sys.exit(f'\n{error}\nThe steps before are kept: run the same command again.')
-    print(make_table(figures))
+    if not args.report:
+        try:
+            job.run()
+        except StepError as error:
+            sys.exit(
+                f'\n{error}\nThe steps before are kept: run the same command again.'
+            )
+    print(job.report())
 
 
 if __name__ == '__main__':

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from mmengine.config import Config
 
 from .atomic import write_atomically, write_json
 from .steps import Step, StepError, run_command, run_steps
+from .variant_tables import make_class_table, make_summary, make_table
+
+CLASS = 'IoU.'  # figures of one class
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class VariantJob:
 
     Args:
         root: Folder that holds `configs` and `tools`.
-        plan: Config file with `seeds`, `offsets`, `figure`, `trainings`, `variants`.
+        plan: Config file with `seeds`, `offsets`, `figure`, `trainings`, `variants`,
+            and perhaps `tables`: what :func:`make_summary` needs, and the offsets of
+            tables by class, `class_offsets`.
         out: Folder to write; a job that was stopped goes on there.
         iterations: Of every training, in place of the configs'; to try a plan out.
         seeds: In place of the plan's.
@@ -80,6 +84,7 @@ class VariantJob:
         cfg = Config.fromfile(plan)
         self.seeds = list(seeds or cfg.seeds)
         self.offsets, self.figure = list(cfg.offsets), cfg.figure
+        self.tables = dict(cfg.get('tables', {}))
         self.trainings = {n: Training(**v) for n, v in cfg.trainings.items()}
         self.variants = {n: Variant(**v) for n, v in cfg.variants.items()}
         self._check()
@@ -95,20 +100,49 @@ class VariantJob:
         figures = self.read()
         write_json(figures, self.out / 'table.json')
         with write_atomically(self.out / 'table.md') as temporary:
-            temporary.write_text(make_table(figures) + '\n')
+            temporary.write_text(self.report() + '\n')
         return figures
 
     def read(self) -> dict[str, dict[int, dict[int, float]]]:
-        """Read the figures of all tests that are done."""
-        figures: dict[str, dict[int, dict[int, float]]] = {}
-        for name in self.variants:
+        """Read the figures of all tests that are done: variant, seed, offset."""
+        read = self._read_all()
+        return {name: row[self.figure] for name, row in read.items()}
+
+    def report(self) -> str:
+        """Write the tables of all tests that are done, as Markdown."""
+        read = self._read_all()
+        figures = {name: row[self.figure] for name, row in read.items()}
+        parts = [
+            f'{self.figure}, mean ± half the range over seeds',
+            make_table(figures),
+        ]
+        given = self.tables
+        if given.get('copied') in figures:
+            names = ('copied', 'offsets', 'interval')
+            summary = make_summary(figures, **{name: given[name] for name in names})
+            parts += ['Against Frame and copied features', summary]
+        by_class = {
+            name: {k.removeprefix(CLASS): v for k, v in row.items() if CLASS in k}
+            for name, row in read.items()
+        }
+        for offset in given.get('class_offsets', ()) if any(by_class.values()) else ():
+            title = f'IoU of each class at offset {offset}, mean over seeds'
+            parts += [title, make_class_table(by_class, offset)]
+        return '\n\n'.join(parts)
+
+    def _read_all(self) -> dict[str, dict[str, dict[int, dict[int, float]]]]:
+        """Read all figures: variant, name of the figure, seed, offset."""
+        read: dict[str, dict[str, dict[int, dict[int, float]]]] = {}
+        for variant in self.variants:
             for seed in self.seeds:
-                path = self._figures(name, seed)
-                if path.is_file():
-                    rows = json.loads(path.read_text())['offsets']
-                    curve = {int(o): row[self.figure] for o, row in rows.items()}
-                    figures.setdefault(name, {})[seed] = curve
-        return figures
+                path = self._figures(variant, seed)
+                if not path.is_file():
+                    continue
+                for offset, row in json.loads(path.read_text())['offsets'].items():
+                    for name, value in row.items():
+                        curves = read.setdefault(variant, {}).setdefault(name, {})
+                        curves.setdefault(seed, {})[int(offset)] = value
+        return read
 
     def _check(self) -> None:
         named = {n: (t.load_from, t.flow) for n, t in self.trainings.items()}
@@ -243,37 +277,4 @@ def _parse(step: Step, word: str) -> tuple[int, str]:
     return int(seed), name
 
 
-def make_table(figures: Mapping[str, Mapping[int, Mapping[int, float]]]) -> str:
-    """Lay out mean and range over the seeds, a row a variant, a column an offset."""
-    curves = [curve for seeds in figures.values() for curve in seeds.values()]
-    offsets = sorted({offset for curve in curves for offset in curve})
-    rows = [['', 'seeds', *map(str, offsets)], ['---'] * (2 + len(offsets))]
-    for name, seeds in figures.items():
-        cells = []
-        for offset in offsets:
-            values = [c[offset] for c in seeds.values() if offset in c]
-            spread = (max(values) - min(values)) / 2 if values else 0.0
-            cells.append(f'{mean(values):.1f} ± {spread:.1f}' if values else '-')
-        rows.append([name, str(len(seeds)), *cells])
-    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
-
-
-def won_back(
-    curve: Mapping[int, float],
-    *,
-    frame: float,
-    copied: Mapping[int, float],
-    offsets: Sequence[int],
-) -> float:
-    """Give the share of what copying loses that a method wins back.
-
-    (method - copy) / (Frame - copy), each the mean over ``offsets``.
-    """
-    method = mean(curve[offset] for offset in offsets)
-    copy = mean(copied[offset] for offset in offsets)
-    if frame == copy:
-        raise ValueError(f'copying loses nothing over the offsets {list(offsets)}')
-    return (method - copy) / (frame - copy)
-
-
-__all__ = ['StepError', 'Training', 'Variant', 'VariantJob', 'make_table', 'won_back']
+__all__ = ['StepError', 'Training', 'Variant', 'VariantJob']
