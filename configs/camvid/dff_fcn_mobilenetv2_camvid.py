@@ -1,4 +1,4 @@
-# DFF from the Frame checkpoint, with a narrow FlowNet that has seen motion before.
+# DFF from the Frame checkpoint, with a FlowNet Half that has seen motion before.
 _base_ = [
     '../_base_/models/fcn_mobilenetv2.py',
     '../_base_/datasets/camvid.py',
@@ -14,12 +14,12 @@ model = dict(
         type='FeaturePropagation',
         flow_estimator=dict(
             type='FlowNetS',
-            width=0.25,
+            width=0.5,
             strides=(8,),
             scale_channels=256,
-            init_cfg=dict(  # configs/flow/flownets_quarter_camvid.py
+            init_cfg=dict(  # configs/flow/flownets_half_camvid.py
                 type='Pretrained',
-                checkpoint='work_dirs/flownets_quarter_camvid/iter_4000.pth',
+                checkpoint='work_dirs/flownets_half_camvid/iter_3000.pth',
                 prefix='flow_estimator.',
             ),
         ),
@@ -33,4 +33,4 @@ train_dataloader = dict(
         datasets=[_base_.pairs, _base_.clip_pairs],
     )
 )
-load_from = 'work_dirs/frame_fcn_mobilenetv2_camvid_mix/iter_400.pth'
+load_from = 'work_dirs/frame_fcn_mobilenetv2_camvid_mix/iter_300.pth'

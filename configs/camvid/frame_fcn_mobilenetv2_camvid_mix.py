@@ -11,6 +11,6 @@ clip = dict(_base_.clip_pairs, dataset=dict(_base_.clip_pairs.dataset, pairs=Fal
 train_dataloader = dict(
     dataset=dict(_delete_=True, type='ConcatDataset', datasets=[images, clip])
 )
-train_cfg = dict(max_iters=400, val_interval=400)
+train_cfg = dict(max_iters=300, val_interval=300)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 load_from = 'work_dirs/frame_fcn_mobilenetv2_camvid/iter_1000.pth'

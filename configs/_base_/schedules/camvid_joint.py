@@ -1,5 +1,5 @@
-# 300 iterations from a trained Frame model.
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=300)
+# 200 iterations from a trained Frame model.
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=200, val_interval=200)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
