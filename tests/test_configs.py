@@ -198,7 +198,8 @@ def test_frame_trains_on_frames_and_dff_on_pairs(name):
 def test_schedule_adds_up(name):
     cfg = read(name)
     iters = cfg.train_cfg.max_iters
-    gpus = 8 if cfg.auto_scale_lr.base_batch_size == 8 else 1
+    is_paper = cfg.auto_scale_lr.base_batch_size == 8
+    gpus = 8 if is_paper else 4 if name.endswith('_release.py') else 1
     assert cfg.train_dataloader.batch_size * gpus == cfg.auto_scale_lr.base_batch_size
     for scheduler in cfg.param_scheduler:
         last = max([scheduler.get('end', 0), *scheduler.get('milestones', [])])
@@ -220,7 +221,7 @@ def test_schedule_adds_up(name):
 def test_dff_wraps_the_model_of_its_frame_config(name):
     cfg = read(name)
     frame = re.sub(
-        'dff_(.*?)(_dis|_noscale|_half)?_([a-z]+)(_torchvision)?.py',
+        'dff_(.*?)(_dis|_noscale|_half)?_([a-z]+)(_torchvision)?(_release)?.py',
         r'frame_\1_\3\4.py',
         name,
     )

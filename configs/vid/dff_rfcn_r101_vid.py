@@ -1,4 +1,5 @@
-# DFF of the paper: a key frame every 10 frames; N, F and S are trained together.
+# DFF of the paper: a key frame every 10 frames; N, F and S are trained together. The
+# model is that of the release, whose training is in dff_rfcn_r101_vid_release.py.
 _base_ = [
     '../_base_/models/rfcn_r101.py',
     '../_base_/datasets/vid.py',
@@ -23,10 +24,4 @@ model = dict(
         ),
     ),
     key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=10),
-)
-# released code: the bias of the scale field stays 1
-optim_wrapper = dict(
-    paramwise_cfg=dict(
-        custom_keys={'predict_scale.0.bias': dict(lr_mult=0.0, decay_mult=0.0)}
-    )
 )

@@ -1,7 +1,7 @@
 # paper Sec. 5.1: 60K iterations on 8 GPUs, one image (pair) each.
-# 8 x 60K = 480K samples are 4.3 passes over VID + DET of the released lists
-# (57,834 + 53,639). The learning rate is for the mean gradient over 8 samples; the
-# release sums gradients over 4 GPUs with 2.5e-4: 4 x 2.5e-4 = 1e-3, the same.
+# 8 x 60K = 480K samples, at 2 : 1 320K of VID and 160K of DET: 5.5 and 3 passes over
+# the released lists (57,834 and 53,639). The rate is for the mean gradient over 8
+# samples; momentum and weight decay, which the paper leaves out, are the release's.
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=60000, val_interval=60000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

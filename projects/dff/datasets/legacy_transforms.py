@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 from mmdet.datasets.transforms import RandomFlip, Resize
+from mmdet.structures.bbox import autocast_box_type
 from mmengine.registry import TRANSFORMS
 
 
@@ -56,6 +57,7 @@ class LastPixelFlip(RandomFlip):
     pixel ends up one pixel too far right (or low).
     """
 
+    @autocast_box_type()
     def _flip(self, results: dict) -> None:
         super()._flip(results)
         if results.get('gt_bboxes') is not None:
