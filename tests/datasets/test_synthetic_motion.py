@@ -8,7 +8,7 @@ from mmseg.registry import DATASETS
 
 import dff  # noqa: F401
 from dff.datasets import ChainedFlowDataset, SyntheticMotion
-from dff.datasets.random_motion import Motion, RandomMotion, move_at_random
+from dff.datasets.random_motion import Motion, RandomMotion
 
 SIZE = (64, 96)
 STILL = dict(shift=0.0, zoom=0.0, turn=0.0, stretch=0.0, tilt=0.0, rest=0.0)
@@ -173,13 +173,6 @@ def test_motions_follow_each_other():
     middle = second.matrix @ (30, 20, 1)
     end = first.matrix @ middle
     np.testing.assert_allclose(both, end[:2] / end[2], rtol=1e-4)
-
-
-def test_no_motion_leaves_an_image():
-    image = torch.randint(0, 256, (3, *SIZE), dtype=torch.uint8)
-    assert torch.equal(move_at_random(image, RandomMotion(**STILL)), image)
-    moved = move_at_random(image, RandomMotion(shift=0.2))
-    assert moved.shape == image.shape and not torch.equal(moved, image)
 
 
 def test_what_cannot_be(folders):

@@ -65,7 +65,8 @@ pairs = dict(
     file_pattern=file_pattern,
     pipeline=train_pipeline,
     offset_range=(0, 18),  # 1.2 s, as far as is tested
-    still_motion=dict(),
+    # pole, sign, car, pedestrian, bicyclist; oncoming cars double their size
+    still_motion=dict(part_classes=(2, 6, 8, 9, 10), parts=dict(zoom=0.6)),
 )
 clip_pairs = dict(
     type='RepeatDataset',

@@ -9,12 +9,12 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 INVERSION_STEPS = 6
 BORDER = cv2.BORDER_REFLECT_101
 MIN_PART = 100  # pixels; less is no object, but noise of the annotation
+# Things move on their own by far more than the picture, towards the camera, too.
+OBJECTS = dict(shift=0.12, zoom=0.4, turn=0.1, stretch=0.05, tilt=0.1, rest=0.0)
 MAX_TILT = 0.5  # no point of the picture goes behind the camera
 
 
@@ -136,17 +136,6 @@ def sample(image: np.ndarray, where: np.ndarray) -> np.ndarray:
 def sample_inside(mask: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Read a mask at the points (H, W, 2), 0 beyond its borders."""
     return cv2.remap(mask, where, None, cv2.INTER_NEAREST, borderValue=0)
-
-
-def move_at_random(image: Tensor, motion: RandomMotion) -> Tensor:
-    """Give the key frame of an image (3, H, W) uint8 for a motion of random size.
-
-    Most are small, as between neighbouring frames.
-    """
-    array = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-    drawn = motion.draw(array.shape[:2], np.random.uniform() ** 2)
-    moved = sample(array, drawn.to_cur(array.shape[:2]))
-    return torch.from_numpy(moved).permute(2, 0, 1).contiguous()
 
 
 def draw_part(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch.utils.data import Dataset
 
 from .random_motion import (
+    OBJECTS,
     RandomMotion,
     draw_part,
     draw_shape,
@@ -19,8 +20,6 @@ from .random_motion import (
     sample_inside,
 )
 
-# Pieces move on their own by far more than the picture, towards the camera, too.
-OBJECTS = dict(shift=0.12, zoom=0.4, turn=0.1, stretch=0.05, tilt=0.1, rest=0.0)
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp')
 
 

@@ -15,7 +15,7 @@ from .file_pattern import FilePattern
 from .frame_selection import Item, select_pairs, select_training
 from .frame_source import build_frames, check_labels
 from .paired_pipeline import PairedPipeline, check_pairable
-from .random_motion import RandomMotion, move_at_random
+from .still_motion import StillMotion
 from .video_index import VideoIndex
 
 
@@ -75,9 +75,8 @@ class VideoPairDataset(Dataset):
                 or the arguments of `FilePattern`; for data sets that do not know.
                 Default: the data set's own, `FILE_PATTERN`.
             pairs: Whether training items are pairs.
-            still_motion: Arguments of `RandomMotion`: the key frame of a training pair
-                with k = i is `cur`, moved, instead of a copy; `is_same` is then
-                False. None leaves stills as they are.
+            still_motion: Arguments of `StillMotion`: what makes the key frame of a
+                training pair with k = i, whose `is_same` is then False. None: a copy.
             min_video_length: In training, leave out videos of fewer frames.
             frame_stride: Take every n-th labelled frame of a video in training.
             max_frames_per_video: Take at most so many, evenly spread.
@@ -91,7 +90,7 @@ class VideoPairDataset(Dataset):
         self.missing = missing
         self.max_refetch = max_refetch
         has_motion = still_motion is not None
-        self.still_motion = RandomMotion(**still_motion) if has_motion else None
+        self.still_motion = StillMotion(**still_motion) if has_motion else None
         self.dataset, filter_cfg = build_frames(dataset)
         self.index = VideoIndex(
             self.dataset,
@@ -210,6 +209,10 @@ class VideoPairDataset(Dataset):
             self._finish(data['data_samples'], meta)
         return data
 
+    def _draw_single(self) -> dict | None:
+        item = self.items[np.random.randint(len(self))]
+        return self.pipeline.single(self.index.get_info(item.cur))
+
     def _prepare_pair(self, cur: int, key: int) -> dict | None:
         info = self.index.get_info(cur)
         offset = int(self.index.frame_ids[cur] - self.index.frame_ids[key])
@@ -221,7 +224,7 @@ class VideoPairDataset(Dataset):
                 return None
             key_image = packed['inputs'].clone()
             if self.still_motion is not None and not self.test_mode:
-                key_image = move_at_random(key_image, self.still_motion)
+                key_image = self.still_motion.make_key(packed, self._draw_single)
                 meta['is_same'] = False
             inputs = dict(cur=packed['inputs'], key=key_image)
         else:
