@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from dff.analysis.variants import VariantJob
+from dff.analysis.variants import StepError, VariantJob
 
 TOOL = """
 import json, pathlib, sys
@@ -93,6 +93,20 @@ def test_a_second_start_repeats_nothing(root):
     VariantJob(root, root / 'plan.py', out, seeds=[0]).run()
     assert [c[:2] for c in calls(root)[len(before) :]] == [
         ['test', str(root / 'configs/dff.py')]
+    ]
+
+
+def test_an_image_model_whose_results_are_copied(root):
+    plan = Config.fromfile(root / 'plan.py')
+    plan.variants = dict(A=dict(config='frame.py', weights='frame', is_copied=True))
+    plan.dump(root / 'plan.py')
+    job = VariantJob(root, root / 'plan.py', root / 'out', seeds=[1])
+    with pytest.raises(StepError, match='is not in list'):
+        job.run()  # the tool of these tests knows nothing else
+    assert calls(root)[-1][-3:] == [
+        '--cfg-options',
+        'test_evaluator.offsets=[0,1]',
+        f'test_evaluator.out_file={root / "out/figures/A_seed1.json"}',
     ]
 
 

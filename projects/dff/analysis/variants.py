@@ -46,11 +46,14 @@ class Variant:
         weights: Name of the training whose last checkpoint is tested.
         flow: Name of the training whose flow network is put beside these weights,
             without joint training ("separate").
+        is_copied: Whether it is an image model whose results are copied: its config
+            has a ``CopiedResultsMetric`` as ``test_evaluator``.
     """
 
     config: str
     weights: str
     flow: str | None = None
+    is_copied: bool = False
 
 
 class VariantJob:
@@ -203,8 +206,13 @@ class VariantJob:
         out = self._figures(name, seed)
         offsets = ','.join(map(str, self.offsets))
         arguments = [weights, '--work-dir', out.parent / 'logs']
-        arguments += ['--offsets', offsets, '--offsets-out', out]
-        self._tool('test.py', variant.config, *arguments, log=log)
+        options = {}
+        if variant.is_copied:
+            name = 'test_evaluator'
+            options = {f'{name}.offsets': f'[{offsets}]', f'{name}.out_file': out}
+        else:
+            arguments += ['--offsets', offsets, '--offsets-out', out]
+        self._tool('test.py', variant.config, *arguments, log=log, options=options)
 
     def _join(self, name: str, variant: Variant, seed: int) -> Path:
         """Put the weights and the flow network of two trainings into one file."""
