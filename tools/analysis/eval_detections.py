@@ -7,6 +7,7 @@ Examples:
 """
 
 import argparse
+import sys
 
 import dff  # noqa: F401  (registers data sets and metrics)
 from dff.analysis.eval_detections import evaluate_detections
@@ -45,15 +46,18 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Evaluate, print, write."""
     args = parse_args()
-    report = evaluate_detections(
-        args.annotations,
-        args.detections,
-        images=args.images,
-        iou_thrs=args.iou_thrs,
-        with_small_box_tolerance=not args.no_tolerance,
-        with_motion_split=args.motion or args.motion_tolerance,
-        with_motion_tolerance=args.motion_tolerance,
-    )
+    try:
+        report = evaluate_detections(
+            args.annotations,
+            args.detections,
+            images=args.images,
+            iou_thrs=args.iou_thrs,
+            with_small_box_tolerance=not args.no_tolerance,
+            with_motion_split=args.motion or args.motion_tolerance,
+            with_motion_tolerance=args.motion_tolerance,
+        )
+    except (ValueError, OSError) as error:
+        sys.exit(f'error: {error}')
     print(report)
     if args.out:
         report.write(args.out)
