@@ -43,6 +43,12 @@ WEIGHT_SOURCES = (
     (r'torchvision://resnet(\d+)$', 'ResNet', 'pytorch', IMAGENET),
     (r'data/weights/resnet(\d+)_mxnet\.pth$', 'ResNet', 'caffe', RELEASE),
     (r'data/weights/mobilenet_v2_imagenet_mmseg\.pth$', 'MobileNetV2', None, IMAGENET),
+    (
+        r'work_dirs/frame_rfcn_r(18)_synthetic/iter_1200\.pth$',
+        'ResNet',
+        'pytorch',
+        IMAGENET,
+    ),
 )
 
 
