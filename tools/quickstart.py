@@ -1,8 +1,9 @@
-"""Train and test a small DFF detector on synthetic video, in minutes, on a CPU.
+"""Train and test a small DFF detector and segmentor on synthetic video, on a CPU.
 
-Makes the videos, trains a frame detector and its DFF version, tests both, and writes
-an annotated video, a picture of the flow, a plot and a table. A run that was stopped
-goes on where it was when it is started again.
+Makes the videos, trains a frame detector and a frame segmentor and the DFF version of
+each, from one flow network, tests them, and writes annotated videos, a picture of the
+flow, a plot and a table, in minutes. A run that was stopped goes on where it was when
+it is started again.
 """
 
 import argparse
@@ -12,7 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from dff.analysis.quickstart import FULL, SMOKE, QuickStart
+from dff.analysis.quickstart import QuickStart
+from dff.analysis.quickstart_configs import FULL, SMOKE
 from dff.analysis.steps import StepError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,17 +51,21 @@ def main(args: argparse.Namespace) -> None:
         print('Two iterations teach nothing: these figures mean nothing.\n')
     print(f'Done in {(time.monotonic() - start) / 60:.1f} minutes:')
     for path, what in (
-        (job.video, 'the test videos with the boxes of DFF, key frames marked'),
+        (job.videos['det'], 'the test videos with the boxes of DFF, key frames marked'),
+        (job.videos['seg'], 'the same with its labels'),
         (job.flow, 'frames, flow, and the key frame warped by it'),
-        (job.curves, 'AP50 over the distance from the key frame'),
+        (job.curves, 'AP50 and mIoU over the distance from the key frame'),
         (job.table, 'the table above'),
         (job.table.with_suffix('.json'), 'all figures'),
     ):
         print(f'  {shorten(path)}  {what}')
-    model = shlex.join(shorten(p) for p in (job.config('dff'), job.weights('dff')))
+    print('\nA video of your own, with boxes or labels:')
+    for name in ('det_dff', 'seg_dff'):
+        files = (job.configs.path(name), job.configs.weights(name))
+        model = shlex.join(shorten(path) for path in files)
+        print(f'  python tools/video_demo.py VIDEO {model} --out OUT.mp4')
     print(
-        f'\nA video of your own: python tools/video_demo.py VIDEO {model} --out OUT.mp4'
-        '\nYour own data and detector: docs/own_data.md, docs/own_configs.md; e.g.'
+        'Your own data and model: docs/own_data.md, docs/own_configs.md; e.g.'
         '\n  python tools/dataset_converters/mot2cocovid.py --help'
     )
 

@@ -11,6 +11,7 @@ import pytest
 
 from dff.analysis.offset_curves import (
     plot_curves,
+    plot_panels,
     read_curve,
     save_offset_curves,
     tabulate_curves,
@@ -41,6 +42,13 @@ def test_lines_hold_the_values():
     drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
     assert drawn == {'dff': [[0, 0.9], [1, 0.8]], 'copy': [[0, 0.9], [5, 0.3]]}
     assert axes.get_xticks().tolist() == [0, 1, 5]
+
+
+def test_panels_stand_side_by_side():
+    panels = {'AP': {'a': {0: 0.9, 1: 0.8}}, 'mIoU': {'b': {0: 0.7, 2: 0.6}}}
+    drawn = plot_panels(panels).axes
+    assert [axes.get_ylabel() for axes in drawn] == ['AP', 'mIoU']
+    assert drawn[1].lines[0].get_xydata().tolist() == [[0, 0.7], [2, 0.6]]
 
 
 def test_tool_writes_a_picture(tmp_path, monkeypatch):

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dff.analysis.quickstart_report import (
+    TaskResults,
     make_table,
     read_curves,
     save_table,
@@ -22,7 +24,7 @@ def make_curves(folder):
         'DFF': write_offsets(folder / 'a.json', [0.75, 0.5, 0.25]),
         'copied': write_offsets(folder / 'b.json', [0.9, 0.3, 0.0]),
     }
-    return read_curves(files, copied='copied')
+    return read_curves(files, copied='copied', figure='vid/AP50')
 
 
 def test_frame_is_what_copying_gives_at_offset_0(tmp_path):
@@ -30,6 +32,9 @@ def test_frame_is_what_copying_gives_at_offset_0(tmp_path):
     assert list(curves) == ['Frame', 'DFF', 'copied']
     assert curves['Frame'] == {0: 0.9, 1: 0.9, 2: 0.9}
     assert curves['DFF'] == {0: 0.75, 1: 0.5, 2: 0.25}
+    files = {'copied': tmp_path / 'b.json'}
+    halved = read_curves(files, copied='copied', figure='vid/AP50', unit=0.5)
+    assert halved['copied'] == {0: 0.45, 1: 0.15, 2: 0.0}
 
 
 def speed(frame, key, other, measured, flow):
@@ -44,9 +49,11 @@ def speed(frame, key, other, measured, flow):
 def test_table_holds_each_figure_once(tmp_path):
     speeds = dict(DFF=speed(50, 51, 10, 2.25, 7), copied=speed(48, 52, 5, 3.5, 0))
     streams = dict(Frame=0.8, DFF=0.6, copied=0.4)
-    rows = make_table(streams, make_curves(tmp_path), speeds)
-    assert rows == [
+    found = TaskResults('AP50', streams, make_curves(tmp_path), speeds)
+    rows = make_table({'boxes': found, 'labels': replace(found, label='mIoU')})
+    assert rows[:10] == [
         ['', 'Frame', 'DFF', 'copied'],
+        ['boxes', '', '', ''],
         ['AP50, stream, l = 3', '0.800', '0.600', '0.400'],
         ['AP50, mean of offsets 0-2', '0.900', '0.500', '0.400'],
         ['AP50, offset 2', '0.900', '0.250', '0.000'],
@@ -55,6 +62,10 @@ def test_table_holds_each_figure_once(tmp_path):
         ['speed-up', '1.00', '2.25', '3.50'],
         ['predicted by Eq. (5), measured parts', '1.00', '2.50', '2.50'],
         ['predicted by Eq. (5), multiply-adds', '1.00', '2.75', 'nan'],
+    ]
+    assert rows[10:12] == [
+        ['labels', '', '', ''],
+        ['mIoU, stream, l = 3', '0.800', '0.600', '0.400'],
     ]
     out = tmp_path / 'results.md'
     printed = save_table(rows, out, details=dict(streams=streams))

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .atomic import write_atomically
@@ -44,8 +45,19 @@ def read_curve(path: str | os.PathLike, figure: str | None = None) -> tuple[str,
 
 def plot_curves(curves: Mapping[str, Curve], *, ylabel: str) -> Figure:
     """Draw one line a curve, x being the offset i - k."""
-    drawing = Figure(figsize=(6, 4), layout='constrained')
-    axes = drawing.subplots()
+    return plot_panels({ylabel: curves})
+
+
+def plot_panels(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
+    """Draw curves of several figures, by their names, side by side."""
+    drawing = Figure(figsize=(6 * len(panels), 4), layout='constrained')
+    columns = drawing.subplots(ncols=len(panels), squeeze=False)[0]
+    for axes, (ylabel, curves) in zip(columns, panels.items(), strict=True):
+        _draw(axes, curves, ylabel)
+    return drawing
+
+
+def _draw(axes: Axes, curves: Mapping[str, Curve], ylabel: str) -> None:
     for label, curve in curves.items():
         axes.plot(list(curve), list(curve.values()), marker='o', label=label)
     offsets = sorted({offset for curve in curves.values() for offset in curve})
@@ -54,7 +66,6 @@ def plot_curves(curves: Mapping[str, Curve], *, ylabel: str) -> Figure:
     axes.set_ylabel(ylabel)
     axes.grid(alpha=0.3)
     axes.legend()
-    return drawing
 
 
 def save_offset_curves(

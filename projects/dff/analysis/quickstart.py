@@ -1,22 +1,23 @@
-"""The quick start: synthetic videos, a frame detector, its DFF version, what it gives.
+"""The quick start: synthetic videos, frame models, their DFF versions, what it gives.
 
 Every training and test is a command, of `tools/train.py` or `tools/test.py` on a
 config written to `OUT/configs`; each can be run again by hand.
 """
 
 import json
+import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
 
 from ..datasets.converters import write_synthetic_set
-from .atomic import write_atomically, write_json
+from .atomic import write_json
+from .offset_curves import Curve
+from .quickstart_configs import FULL, LABELS, TASKS, QuickStartConfigs, Settings
 from .quickstart_report import (
-    FIGURE,
     ModelFiles,
+    TaskResults,
     make_table,
     read_curves,
     save_curves,
@@ -27,57 +28,7 @@ from .quickstart_report import (
 )
 from .steps import Step, run_command, run_steps
 
-BASES = dict(
-    frame='mini/frame_rfcn_r18_synthetic.py',
-    flow='flow/flownets_quarter_chained_synthetic.py',
-    dff='mini/dff_rfcn_r18_synthetic.py',
-    dis='mini/dff_rfcn_r18_dis_synthetic.py',
-    copy='mini/dff_rfcn_r18_dis_synthetic.py',
-)
-TRAININGS = dict(
-    frame='train the frame detector',
-    flow='pre-train a FlowNet on the videos (no labels)',
-    dff='train DFF from both',
-)
-# The models with key frames. Those that have no flow network have nothing to train:
-# they run on the weights of Frame.
-LABELS = dict(dff='DFF, FlowNet', dis='DFF, DIS flow', copy='key features copied')
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the results.
-
-    Attributes:
-        size: (width, height) of the videos.
-        train: Number of training videos and frames of each.
-        test: The same for testing.
-        speed: Of the shapes: at 0.5 they move by up to 20 pixels within l frames.
-        interval: l, also the number of offsets.
-        iterations: Of each training; None is what its config says.
-        batch_size: Of each training, likewise.
-        repeats: Rounds of l frames that are timed.
-    """
-
-    size: tuple[int, int] = (256, 192)
-    train: tuple[int, int] = (120, 12)
-    test: tuple[int, int] = (4, 30)
-    speed: float = 0.5
-    interval: int = 10
-    iterations: int | None = None
-    batch_size: int | None = None
-    repeats: int = 5
-
-
-FULL = Settings()
-SMOKE = Settings(
-    size=(128, 96),
-    train=(1, 12),
-    test=(1, 11),
-    iterations=2,
-    batch_size=2,
-    repeats=1,
-)
+LANES = 2  # small models gain little from a second core: two of them gain all
 
 
 class QuickStart:
@@ -92,10 +43,17 @@ class QuickStart:
     def __init__(self, root: Path, out: Path, settings: Settings = FULL) -> None:
         self.root, self.out = root.resolve(), out.resolve()
         self.settings = settings
-        names = ('demo.mp4', 'flow.jpg', 'offsets.png', 'results.md')
-        self.video, self.flow, self.curves, self.table = (
-            self.out / name for name in names
-        )
+        self.configs = QuickStartConfigs(self.root, self.out, settings)
+        self.videos = {
+            task: self.out / name
+            for task, name in dict(det='boxes.mp4', seg='labels.mp4').items()
+            if task in settings.tasks
+        }
+        names = ('flow.jpg', 'offsets.png', 'results.md')
+        self.flow, self.curves, self.table = (self.out / name for name in names)
+        cores = len(os.sched_getaffinity(0))
+        self.lanes = min(LANES, cores)
+        self.threads = cores // self.lanes
 
     def run(self) -> None:
         """Do what is not done yet.
@@ -105,8 +63,8 @@ class QuickStart:
             StepError: A step failed.
         """
         self._claim()
-        self._write_configs()
-        run_steps(self._steps(), self.out)
+        self.configs.write()
+        run_steps(self._steps(), self.out, lanes=self.lanes)
 
     def _claim(self) -> None:
         """Refuse a folder in which other settings were at work."""
@@ -121,24 +79,55 @@ class QuickStart:
         write_json(ours, path)
 
     def _steps(self) -> list[Step]:
+        tasks = self.settings.tasks
         sets = tuple(self.out / f'data/annotations/{n}.json' for n in ('train', 'test'))
         steps = [Step('data', 'make synthetic videos', self._make_data, sets)]
-        for name, title in TRAININGS.items():
-            steps.append(Step(f'train_{name}', title, self._train, (self._last(name),)))
-        for name in ('frame', *LABELS):
-            title = f'test on the stream: {LABELS.get(name, "Frame")}'
-            steps.append(Step(f'test_{name}', title, self._test))
-        for name, label in LABELS.items():
-            step = f'offsets_{name}'
-            out = (self._offset_file(name),)
-            steps.append(Step(step, f'test by offset: {label}', self._test, out))
+        steps += self._trainings()
+        for task in tasks:
+            steps += self._tests(task)
+        for task in tasks:
+            title = f'write a video: {TASKS[task].title}'
+            write = partial(self._write_video, task)
+            steps.append(Step(f'demo_{task}', title, write, (self.videos[task],)))
         return [
             *steps,
-            Step('demo', 'write a video', self._write_video, (self.video,)),
             Step('flow', 'draw a flow', self._draw_flow, (self.flow,)),
             Step('curves', 'plot accuracy by offset', self._plot, (self.curves,)),
             Step('table', 'time the models', self._tabulate, (self.table,)),
         ]
+
+    def _trainings(self) -> list[Step]:
+        """Give the trainings; the slow ones first, so that no lane waits long."""
+        tasks = self.settings.tasks
+        models = {f'{t}_frame': f'train Frame, {TASKS[t].title}' for t in tasks}
+        models['flow'] = 'pre-train a FlowNet on the videos (no labels)'
+        models |= {f'{t}_dff': f'train DFF, {TASKS[t].title}' for t in tasks}
+        steps = []
+        for model, title in sorted(models.items(), key=lambda m: m[0] != 'flow'):
+            task = TASKS.get(model.partition('_')[0])
+            needs = ['data']
+            if model.endswith('_frame') and task.starts_from is not None:
+                needs = [f'train_{task.starts_from}_frame']
+            if model.endswith('_dff'):
+                needs = ['train_flow', f'train_{model.removesuffix("dff")}frame']
+            out = (self.configs.last(model),)
+            train = partial(self._train, model)
+            steps.append(Step(f'train_{model}', title, train, out, tuple(needs)))
+        return steps
+
+    def _tests(self, task: str) -> list[Step]:
+        steps = []
+        for kind in ('frame', *LABELS):
+            model, label = f'{task}_{kind}', LABELS.get(kind, 'Frame')
+            needs = (f'train_{model if kind == "dff" else f"{task}_frame"}',)
+            title = f'test {TASKS[task].title}, stream: {label}'
+            run = partial(self._test, model)
+            steps.append(Step(f'test_{model}', title, run, needs=needs))
+            if kind != 'frame':
+                title = f'test {TASKS[task].title}, by offset: {label}'
+                run, out = partial(self._test_offsets, model), self._offset_file(model)
+                steps.append(Step(f'offsets_{model}', title, run, (out,), needs))
+        return steps
 
     def _make_data(self, step: Step, log: Path) -> None:
         given = self.settings
@@ -154,134 +143,81 @@ class QuickStart:
                 speed=given.speed,
             )
 
-    def _train(self, step: Step, log: Path) -> None:
-        name = step.name.removeprefix('train_')
-        resume = ['--resume'] if (self.out / name / 'last_checkpoint').is_file() else []
-        self._tool('train.py', name, *resume, log=log)
+    def _train(self, model: str, step: Step, log: Path) -> None:
+        is_begun = (self.out / model / 'last_checkpoint').is_file()
+        self._tool('train.py', model, *(['--resume'] if is_begun else []), log=log)
 
-    def _test(self, step: Step, log: Path) -> None:
-        name = step.name.split('_')[1]
-        config = name if step.name.startswith('test_') else step.name
-        work_dir = ['--work-dir', str(self._test_dir(step.name))]
-        self._tool('test.py', config, str(self.weights(name)), *work_dir, log=log)
+    def _test(self, model: str, step: Step, log: Path, *options: str) -> None:
+        weights = str(self.configs.weights(model))
+        work_dir = ('--work-dir', str(self.out / 'tests' / step.name))
+        self._tool('test.py', model, weights, *work_dir, *options, log=log)
 
-    def _tool(self, tool: str, config: str, *options: str, log: Path) -> None:
-        script, path = self.root / 'tools' / tool, self.config(config)
-        run_command(
-            [sys.executable, str(script), str(path), *options], log, cwd=self.out
-        )
+    def _test_offsets(self, model: str, step: Step, log: Path) -> None:
+        options = ['--offsets', str(self.settings.interval)]
+        options += ['--offsets-out', str(self._offset_file(model))]
+        self._test(model, step, log, *options)
 
-    def _write_video(self, step: Step, log: Path) -> None:
-        save_demo(self._model('dff'), self._test_videos(), self.video)
+    def _tool(self, tool: str, model: str, *options: str, log: Path) -> None:
+        script, config = self.root / 'tools' / tool, self.configs.path(model)
+        command = [sys.executable, str(script), str(config), *options]
+        run_command(command, log, cwd=self.out, threads=self.threads)
+
+    def _write_video(self, task: str, step: Step, log: Path) -> None:
+        save_demo(self._model(f'{task}_dff'), self._test_videos(), self.videos[task])
 
     def _draw_flow(self, step: Step, log: Path) -> None:
-        models = {LABELS[name]: self._model(name) for name in ('dff', 'dis')}
+        task = self.settings.tasks[0]
+        models = {LABELS[kind]: self._model(f'{task}_{kind}') for kind in LABELS}
+        del models[LABELS['copy']]
         save_flow_picture(models, self._test_videos()[0], self.flow)
 
     def _plot(self, step: Step, log: Path) -> None:
-        save_curves(self._read_curves(), self.curves)
+        curves = {
+            f'{TASKS[task].title}, {TASKS[task].label}': self._read_curves(task)
+            for task in self.settings.tasks
+        }
+        save_curves(curves, self.curves)
 
     def _tabulate(self, step: Step, log: Path) -> None:
-        models = {label: self._model(name) for name, label in LABELS.items()}
-        speeds = time_models(
-            models, self._test_videos()[0], repeats=self.settings.repeats
+        results = {}
+        for name in self.settings.tasks:
+            task = TASKS[name]
+            models = {LABELS[kind]: self._model(f'{name}_{kind}') for kind in LABELS}
+            print(f'    {task.title}', flush=True)
+            video, repeats = self._test_videos()[0], self.settings.repeats
+            results[task.title] = TaskResults(
+                label=task.label,
+                streams={
+                    label: self._read_stream(f'{name}_{kind}', task.figure) * task.unit
+                    for kind, label in dict(frame='Frame', **LABELS).items()
+                },
+                offsets=self._read_curves(name),
+                speeds=time_models(models, video, repeats=repeats),
+            )
+        details = {title: asdict(found) for title, found in results.items()}
+        print(save_table(make_table(results), self.table, details=details))
+
+    def _read_curves(self, name: str) -> dict[str, Curve]:
+        task = TASKS[name]
+        files = {LABELS[k]: self._offset_file(f'{name}_{k}') for k in LABELS}
+        return read_curves(
+            files, copied=LABELS['copy'], figure=task.figure, unit=task.unit
         )
-        streams = {
-            label: self._read_stream(name)
-            for name, label in dict(frame='Frame', **LABELS).items()
-        }
-        curves = self._read_curves()
-        rows = make_table(streams, curves, speeds)
-        details = dict(streams=streams, offsets=curves, speeds=speeds)
-        print(save_table(rows, self.table, details=details))
 
-    def _read_curves(self) -> dict[str, dict[int, float]]:
-        files = {label: self._offset_file(name) for name, label in LABELS.items()}
-        return read_curves(files, copied=LABELS['copy'])
-
-    def _read_stream(self, name: str) -> float:
-        """Read AP50 off the newest log of a test, mmengine's json lines."""
-        logs = sorted(self._test_dir(f'test_{name}').glob('*/*.json'))
+    def _read_stream(self, model: str, figure: str) -> float:
+        """Read a figure off the newest log of a test, mmengine's json lines."""
+        folder = self.out / 'tests' / f'test_{model}'
+        logs = sorted(folder.glob('*/*.json'))
         if not logs:
-            raise FileNotFoundError(f'no figures in {self._test_dir(f"test_{name}")}')
-        return json.loads(logs[-1].read_text().splitlines()[-1])[FIGURE]
+            raise FileNotFoundError(f'no figures in {folder}')
+        return json.loads(logs[-1].read_text().splitlines()[-1])[figure]
 
     def _model(self, name: str) -> ModelFiles:
-        return ModelFiles(
-            str(self.config(name)), str(self.weights(name)), self.settings.interval
-        )
+        path, weights = self.configs.path(name), self.configs.weights(name)
+        return ModelFiles(str(path), str(weights), self.settings.interval)
 
     def _test_videos(self) -> list[Path]:
         return sorted((self.out / 'data/frames').glob('test_*'))
 
-    def weights(self, name: str) -> Path:
-        """Return the checkpoint that a model is tested with."""
-        return self._last('dff' if name == 'dff' else 'frame')
-
-    def _last(self, name: str) -> Path:
-        """Return the checkpoint that a training ends with."""
-        last = Config.fromfile(self.config(name)).train_cfg.max_iters
-        return self.out / name / f'iter_{last}.pth'
-
-    def config(self, name: str) -> Path:
-        """Return the config of a model or test of the quick start."""
-        return self.out / 'configs' / f'{name}.py'
-
-    def _test_dir(self, step: str) -> Path:
-        return self.out / 'tests' / step
-
-    def _offset_file(self, name: str) -> Path:
-        return self._test_dir(f'offsets_{name}') / 'by_offset.json'
-
-    def _write_configs(self) -> None:
-        for name, base in BASES.items():
-            path = self.root / 'configs' / base
-            self._write_config(name, path, self._changes(name))
-        offsets = list(range(self.settings.interval))
-        for name in LABELS:
-            metric = dict(
-                _delete_=True,
-                type='PerOffsetMetric',
-                metric=dict(type='VIDMetric'),
-                offsets=offsets,
-                out_file=str(self._offset_file(name)),
-            )
-            changes = dict(
-                test_dataloader=dict(dataset=dict(test_offsets=offsets)),
-                test_evaluator=metric,
-            )
-            self._write_config(f'offsets_{name}', self.config(name), changes)
-
-    def _write_config(self, name: str, base: Path, changes: dict[str, Any]) -> None:
-        text = f'_base_ = {str(base)!r}\n{Config(changes).pretty_text}'
-        with write_atomically(self.config(name)) as temporary:
-            temporary.write_text(text)
-
-    def _changes(self, name: str) -> dict[str, Any]:
-        """Give what a config of the quick start changes in the shipped one."""
-        given = self.settings
-        loader = dict(dataset=dict(dataset=dict(data_root=f'{self.out}/data/')))
-        train = dict(loader)
-        if given.batch_size is not None:
-            train['batch_size'] = given.batch_size
-        changes = dict(train_dataloader=train, work_dir=str(self.out / name))
-        if given.iterations is not None:
-            changes['train_cfg'] = dict(max_iters=given.iterations)
-            changes['param_scheduler'] = []
-        if name == 'flow':
-            train['dataset'] = dict(loader['dataset'], crop_size=given.size[::-1])
-            return changes
-        changes['test_dataloader'] = loader
-        # The tests have steps of their own.
-        changes.update(dict.fromkeys(('val_cfg', 'val_dataloader', 'val_evaluator')))
-        if name == 'dff':
-            flow = str(self._last('flow'))
-            init = dict(type='Pretrained', checkpoint=flow, prefix='flow_estimator.')
-            changes['model'] = dict(
-                propagation=dict(flow_estimator=dict(init_cfg=init))
-            )
-            changes['load_from'] = str(self._last('frame'))
-        if name == 'copy':
-            zero = dict(_delete_=True, type='ZeroFlow', strides=(16,))
-            changes['model'] = dict(propagation=dict(flow_estimator=zero))
-        return changes
+    def _offset_file(self, model: str) -> Path:
+        return self.out / f'tests/offsets_{model}/by_offset.json'

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import torch
+from mmengine.structures import BaseDataElement, PixelData
 from terminaltables import AsciiTable
 
 from ..apis import VideoInferencer, open_frames
@@ -21,9 +22,8 @@ from ..visualization import (
 )
 from .atomic import write_atomically, write_json
 from .benchmark import count_model, summarise, time_model
-from .offset_curves import Curve, plot_curves, read_curve
+from .offset_curves import Curve, plot_panels, read_curve
 
-FIGURE = 'vid/AP50'
 ZOOM = 3  # the synthetic frames are too small for captions
 DEMO_FPS = 10
 SCORE_THR = 0.4
@@ -43,15 +43,25 @@ class ModelFiles:
 
 
 def save_demo(model: ModelFiles, videos: Sequence[Path], out: Path) -> None:
-    """Write the videos, folders of frames, one after the other with their boxes."""
+    """Write the videos, folders of frames, with their boxes or labels in a row."""
     inferencer = model.load()
     visualizer = VideoVisualizer(inferencer.dataset_meta, score_thr=SCORE_THR)
     with VideoWriter(out, fps=DEMO_FPS) as writer:
         for video in videos:
             for image, sample in inferencer.with_images(video):
-                sample.pred_instances.bboxes *= ZOOM
+                _enlarge_results(sample)
                 seconds = sample.inference_seconds
                 writer.write(visualizer.draw(_enlarge(image), sample, seconds=seconds))
+
+
+def _enlarge_results(sample: BaseDataElement) -> None:
+    if 'pred_sem_seg' not in sample:
+        sample.pred_instances.bboxes *= ZOOM
+        return
+    labels = sample.pred_sem_seg.data  # (1, H, W)
+    for axis in (1, 2):
+        labels = labels.repeat_interleave(ZOOM, dim=axis)
+    sample.pred_sem_seg = PixelData(data=labels)
 
 
 def save_flow_picture(models: Mapping[str, ModelFiles], video: Path, out: Path) -> None:
@@ -111,8 +121,10 @@ def _enlarge(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
 
 
-def read_curves(files: Mapping[str, Path], *, copied: str) -> dict[str, Curve]:
-    """Read AP50 by offset, with Frame's in front.
+def read_curves(
+    files: Mapping[str, Path], *, copied: str, figure: str, unit: float = 1.0
+) -> dict[str, Curve]:
+    """Read a figure by offset, with Frame's in front.
 
     Frame on the same frames is what the model that copies features gives at offset
     0: its weights are Frame's, and there every frame is a key frame.
@@ -120,16 +132,21 @@ def read_curves(files: Mapping[str, Path], *, copied: str) -> dict[str, Curve]:
     Args:
         files: Of `PerOffsetMetric`, by label.
         copied: Label of that model.
+        figure: Its name.
+        unit: What it is multiplied by.
     """
-    curves = {label: read_curve(path, FIGURE)[1] for label, path in files.items()}
+    curves = {
+        label: {o: unit * value for o, value in read_curve(path, figure)[1].items()}
+        for label, path in files.items()
+    }
     frame = curves[copied][0]
     return {'Frame': {offset: frame for offset in curves[copied]}, **curves}
 
 
-def save_curves(curves: Mapping[str, Curve], out: Path) -> None:
-    """Plot AP50 by offset."""
+def save_curves(curves: Mapping[str, Mapping[str, Curve]], out: Path) -> None:
+    """Plot figures by offset, a panel a figure."""
     with write_atomically(out) as temporary:
-        plot_curves(curves, ylabel='AP50').savefig(temporary, dpi=150)
+        plot_panels(curves).savefig(temporary, dpi=150)
 
 
 def time_models(
@@ -154,56 +171,64 @@ def time_models(
     return summaries
 
 
-def make_table(
-    streams: Mapping[str, float],
-    curves: Mapping[str, Curve],
-    speeds: Mapping[str, Mapping[str, Any]],
-) -> list[list[str]]:
-    """Lay out accuracy and speed, a column a model, Frame first.
+@dataclass(frozen=True)
+class TaskResults:
+    """What the models of one task give, by their label, Frame first.
 
-    Args:
-        streams: AP50 of each model with key frames at the fixed interval.
-        curves: AP50 by offset.
+    Attributes:
+        label: Of the figure of accuracy.
+        streams: Accuracy with key frames at the fixed interval.
+        offsets: Accuracy by offset.
         speeds: Of `time_models`; Frame is in each of them.
     """
-    labels, first = list(curves), next(iter(speeds.values()))
-    interval, last = first['interval'], max(curves['Frame'])
-    frame_ms = first['milliseconds']['frame']
 
-    def row(title: str, frame: float, place: Any, form: str) -> list[str]:
+    label: str
+    streams: Mapping[str, float]
+    offsets: Mapping[str, Curve]
+    speeds: Mapping[str, Mapping[str, Any]]
+
+
+def make_table(results: Mapping[str, TaskResults]) -> list[list[str]]:
+    """Lay out accuracy and speed of the tasks one below the other, a column a model."""
+    labels = list(next(iter(results.values())).offsets)
+    rows = [['', *labels]]
+    for title, found in results.items():
+        rows += [[title, *([''] * len(labels))], *_task_rows(found, labels)]
+    return rows
+
+
+def _task_rows(found: TaskResults, labels: Sequence[str]) -> list[list[str]]:
+    speeds, curves = found.speeds, found.offsets
+    first = next(iter(speeds.values()))
+    interval, last = first['interval'], max(curves['Frame'])
+
+    def row(title: str, frame: float, place: Any, form: str = '{:.2f}') -> list[str]:
         values = {'Frame': frame, **{name: place(s) for name, s in speeds.items()}}
         return [title, *(form.format(values[label]) for label in labels)]
 
     def accuracy(title: str, values: Mapping[str, float]) -> list[str]:
-        return [title, *(f'{values[label]:.3f}' for label in labels)]
+        cells = (f'{values[label]:.3f}' for label in labels)
+        return [f'{found.label}, {title}', *cells]
+
+    def milliseconds(title: str, part: str) -> list[str]:
+        frame = first['milliseconds']['frame']
+        return row(title, frame, lambda s: s['milliseconds'][part], '{:.1f}')
+
+    def macs(speed: Mapping[str, Any]) -> float:
+        return speed['speedup']['eq5_macs'] if speed['macs']['flow'] else float('nan')
 
     means = {label: sum(c.values()) / len(c) for label, c in curves.items()}
     ends = {label: curve[last] for label, curve in curves.items()}
+    parts = 'eq5_measured_parts'
     return [
-        ['', *labels],
-        accuracy(f'AP50, stream, l = {interval}', streams),
-        accuracy(f'AP50, mean of offsets 0-{last}', means),
-        accuracy(f'AP50, offset {last}', ends),
-        row('ms a key frame', frame_ms, lambda s: s['milliseconds']['key'], '{:.1f}'),
-        row(
-            'ms another frame',
-            frame_ms,
-            lambda s: s['milliseconds']['propagated'],
-            '{:.1f}',
-        ),
-        row('speed-up', 1, lambda s: s['speedup']['measured'], '{:.2f}'),
-        row(
-            'predicted by Eq. (5), measured parts',
-            1,
-            lambda s: s['speedup']['eq5_measured_parts'],
-            '{:.2f}',
-        ),
-        row(
-            'predicted by Eq. (5), multiply-adds',
-            1,
-            lambda s: s['speedup']['eq5_macs'] if s['macs']['flow'] else float('nan'),
-            '{:.2f}',
-        ),
+        accuracy(f'stream, l = {interval}', found.streams),
+        accuracy(f'mean of offsets 0-{last}', means),
+        accuracy(f'offset {last}', ends),
+        milliseconds('ms a key frame', 'key'),
+        milliseconds('ms another frame', 'propagated'),
+        row('speed-up', 1, lambda s: s['speedup']['measured']),
+        row('predicted by Eq. (5), measured parts', 1, lambda s: s['speedup'][parts]),
+        row('predicted by Eq. (5), multiply-adds', 1, macs),
     ]
 
 
