@@ -19,7 +19,7 @@ model = dict(
             scale_channels=256,
             init_cfg=dict(  # configs/flow/flownets_half_camvid.py
                 type='Pretrained',
-                checkpoint='work_dirs/flownets_half_camvid/iter_3000.pth',
+                checkpoint='work_dirs/flownets_half_camvid/iter_4000.pth',
                 prefix='flow_estimator.',
             ),
         ),
@@ -33,4 +33,4 @@ train_dataloader = dict(
         datasets=[_base_.pairs, _base_.clip_pairs],
     )
 )
-load_from = 'work_dirs/frame_fcn_mobilenetv2_camvid_mix/iter_300.pth'
+load_from = 'work_dirs/frame_fcn_mobilenetv2_camvid_mix/iter_400.pth'

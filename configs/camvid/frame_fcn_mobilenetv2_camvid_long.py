@@ -11,4 +11,4 @@ clip = dict(_base_.clip_pairs, dataset=dict(_base_.clip_pairs.dataset, pairs=Fal
 train_dataloader = dict(
     dataset=dict(_delete_=True, type='ConcatDataset', datasets=[images, clip])
 )
-load_from = 'work_dirs/frame_fcn_mobilenetv2_camvid_mix/iter_300.pth'
+load_from = 'work_dirs/frame_fcn_mobilenetv2_camvid_mix/iter_400.pth'

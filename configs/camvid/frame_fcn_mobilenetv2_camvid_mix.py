@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/fcn_mobilenetv2.py',
     '../_base_/datasets/camvid.py',
-    '../_base_/schedules/camvid_joint.py',
+    '../_base_/schedules/camvid_1k.py',
     '../_base_/seg_runtime.py',
 ]
 
@@ -11,6 +11,6 @@ clip = dict(_base_.clip_pairs, dataset=dict(_base_.clip_pairs.dataset, pairs=Fal
 train_dataloader = dict(
     dataset=dict(_delete_=True, type='ConcatDataset', datasets=[images, clip])
 )
-train_cfg = dict(max_iters=300, val_interval=300)
+train_cfg = dict(max_iters=400, val_interval=400)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 load_from = 'work_dirs/frame_fcn_mobilenetv2_camvid/iter_1000.pth'

@@ -8,12 +8,12 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-4, weight_decay=1e-2),
     paramwise_cfg=dict(
         custom_keys={
-            # N is trained already; what it knows is soon lost on pairs
-            'backbone': dict(lr_mult=0.02),
-            'neck': dict(lr_mult=0.05),
-            'decode_head': dict(lr_mult=0.05),
-            'propagation.flow_estimator': dict(lr_mult=0.5),
-            'propagation.flow_estimator.predict_scale': dict(lr_mult=1.0),
+            # N and F are trained already; faster, N forgets and F loses its motion
+            'backbone': dict(lr_mult=0.01),
+            'neck': dict(lr_mult=0.02),
+            'decode_head': dict(lr_mult=0.02),
+            'propagation.flow_estimator': dict(lr_mult=0.25),
+            'propagation.flow_estimator.predict_scale': dict(lr_mult=5.0),
         },
         norm_decay_mult=0,
     ),
