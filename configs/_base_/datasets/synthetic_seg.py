@@ -6,7 +6,7 @@ data = dict(
     data_prefix=dict(img_path='frames'),  # and labels/
     metainfo=dict(
         classes=('background', 'circle', 'square', 'triangle'),
-        palette=[[0, 0, 0], [220, 50, 50], [50, 180, 70], [60, 110, 230]],
+        palette=[[90, 90, 90], [220, 50, 50], [50, 180, 70], [60, 110, 230]],
     ),
 )
 
