@@ -262,7 +262,9 @@ class VariantJob:
         return self._folder(training, seed) / f'iter_{last}.pth'
 
     def _figures(self, variant: str, seed: int) -> Path:
-        return self.out / 'figures' / f'{variant}_seed{seed}.json'
+        # options of a command lose their spaces
+        name = f'{variant.replace(" ", "_")}_seed{seed}.json'
+        return self.out / 'figures' / name
 
 
 def _in_order(trainings: Mapping[str, Training]) -> dict[str, Training]:
