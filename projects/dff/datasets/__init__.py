@@ -5,6 +5,9 @@ from .chained_flow import ChainedFlowDataset
 from .cityscapes_sequence import CityscapesSequenceDataset
 from .coco_vid import CocoVIDDataset
 from .file_pattern import FilePattern
+from .flow_augmentation import FlowAugmentation
+from .flow_pairs import FlowPairDataset
+from .flying_chairs import FlyingChairs
 from .legacy_transforms import LastPixelFlip, ShortSideResize
 from .ratio_sampler import RatioSampler
 from .synthetic_motion import SyntheticMotion
@@ -18,6 +21,9 @@ __all__ = [
     'CityscapesSequenceDataset',
     'CocoVIDDataset',
     'FilePattern',
+    'FlowAugmentation',
+    'FlowPairDataset',
+    'FlyingChairs',
     'LastPixelFlip',
     'RatioSampler',
     'ShortSideResize',
