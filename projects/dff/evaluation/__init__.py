@@ -1,6 +1,7 @@
 """Metrics over the frames of videos; no model is imported here."""
 
 from .copied_results_metric import CopiedResultsMetric
+from .end_point_error import EndPointError
 from .per_offset_metric import PerOffsetMetric
 from .seg_iou_metric import SegIoUMetric
 from .temporal_consistency import TemporalConsistency
@@ -9,6 +10,7 @@ from .video_metric import VideoMetric
 
 __all__ = [
     'CopiedResultsMetric',
+    'EndPointError',
     'PerOffsetMetric',
     'SegIoUMetric',
     'TemporalConsistency',
