@@ -11,7 +11,9 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        'checkpoint', help="checkpoint file; 'none' where there is nothing to learn"
+    )
     parser.add_argument('--out', help='write the predictions to this .pkl file')
     parser.add_argument(
         '--show-dir', help='write every frame with its predictions: VIDEO/FRAME here'

@@ -10,14 +10,20 @@ from . import launch
 from .complete_checkpoint_hook import CompleteCheckpointHook
 
 VISUALIZERS = dict(mmdet='DetLocalVisualizer', mmseg='SegLocalVisualizer')
+NO_CHECKPOINT = 'none'  # for models without weights
 
 
 def set_checkpoint(cfg: Config, checkpoint: str) -> None:
     """Test the weights of a checkpoint: a path, or an address mmengine knows.
 
+    ``'none'`` is for a model without weights.
+
     Raises:
         FileNotFoundError: If there is no such file.
     """
+    if checkpoint == NO_CHECKPOINT:
+        cfg.load_from, cfg.resume = None, False
+        return
     if '://' not in checkpoint and not os.path.isfile(os.path.expanduser(checkpoint)):
         raise FileNotFoundError(f'checkpoint {checkpoint} does not exist')
     cfg.load_from = checkpoint
@@ -60,11 +66,16 @@ def build_runner(cfg: Config, *, out: str | None = None) -> Runner:
         out: ``.pkl`` file for the predictions.
 
     Raises:
-        ValueError: If ``out`` has another suffix.
+        ValueError: If ``out`` has another suffix, or a model with weights gets none.
     """
     if out is not None and not out.endswith(('.pkl', '.pickle')):
         raise ValueError(f'--out must be a .pkl file, got {out}')
     runner = launch.build_runner(cfg)
+    if cfg.get('load_from') is None and any(True for _ in runner.model.parameters()):
+        raise ValueError(
+            f'checkpoint {NO_CHECKPOINT!r} is for models without weights, '
+            f'{type(runner.model).__name__} has some'
+        )
     runner.register_hook(CompleteCheckpointHook())
     if out is not None:
         runner.test_evaluator.metrics.append(_dump(cfg, out))
