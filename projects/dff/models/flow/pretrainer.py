@@ -84,22 +84,30 @@ class FlowPretrainer(BaseModel):
         Args:
             cur: (N, 3, H, W), the flow network's input; ``key`` likewise.
             key: See ``cur``.
-            target: Flow (N, 2, H, W) in pixels of the image.
+            target: Flow (N, 2, H, W) in pixels of the image; cells of which no pixel
+                is known (finite) count nowhere, others by their known pixels.
         """
         unit = FLOW_DIVISOR * INPUT_STRIDE
         losses = {}
+        is_known = target.isfinite().all(dim=1, keepdim=True)  # (N, 1, H, W)
+        target = target.where(is_known, 0)
         flows = self.flow_estimator.forward_multi_scale(cur, key)
         for index, (flow, weight) in enumerate(
             zip(flows, self.scale_weights, strict=True)
         ):
-            wanted = F.adaptive_avg_pool2d(target, flow.shape[-2:])  # (N, 2, h, w)
+            size = flow.shape[-2:]
+            share = F.adaptive_avg_pool2d(is_known.to(target), size)  # (N, 1, h, w)
+            wanted = F.adaptive_avg_pool2d(target, size)  # (N, 2, h, w)
+            wanted = wanted / share.where(share > 0, 1)
+            counts = (share > 0).to(target).squeeze(1)  # (N, h, w)
             error = torch.linalg.vector_norm(flow - wanted / unit, dim=1)  # (N, h, w)
             motion = torch.linalg.vector_norm(wanted, dim=1) / self.motion_pixels
-            importance = 1 + self.motion_weight * motion.clamp(max=1)
-            mean = (error * importance).sum() / importance.sum()
+            importance = counts * (1 + self.motion_weight * motion.clamp(max=1))
+            mean = (error * importance).sum() / importance.sum().clamp(min=1)
             losses[f'loss_scale{index}'] = mean * weight
             if index == 0:
-                losses['epe'] = error.detach().mean() * unit
+                known = (error.detach() * counts).sum() / counts.sum().clamp(min=1)
+                losses['epe'] = known * unit
         return losses
 
     def _to_rgb(self, images: Sequence[Tensor] | Tensor) -> Tensor:
