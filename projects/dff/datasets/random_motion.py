@@ -138,6 +138,33 @@ def sample_inside(mask: np.ndarray, where: np.ndarray) -> np.ndarray:
     return cv2.remap(mask, where, None, cv2.INTER_NEAREST, borderValue=0)
 
 
+def lay_over(
+    cur: np.ndarray,
+    key: np.ndarray,
+    piece: np.ndarray,
+    *,
+    mask: np.ndarray,
+    motion: Motion,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lay a piece over both pictures, in its place over ``cur``, moved over ``key``.
+
+    Args:
+        cur: (H, W, 3), changed in place.
+        key: (H, W, 3).
+        piece: (H, W, 3), the picture that it is cut out of.
+        mask: (H, W) uint8, 1 where it is.
+        motion: Its motion.
+
+    Returns:
+        The new ``key``, and where the piece is in it (H, W), bool.
+    """
+    inside = mask.astype(bool)
+    cur[inside] = piece[inside]
+    where = motion.to_cur(mask.shape)
+    moved = sample_inside(mask, where).astype(bool)
+    return np.where(moved[..., None], sample(piece, where), key), moved
+
+
 def draw_part(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray | None:
     """Cut one connected part of some classes out of a label map, at random.
 

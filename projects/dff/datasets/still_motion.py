@@ -7,13 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .random_motion import (
-    OBJECTS,
-    RandomMotion,
-    draw_part,
-    sample,
-    sample_inside,
-)
+from .random_motion import OBJECTS, RandomMotion, draw_part, lay_over, sample
 
 
 class StillMotion:
@@ -74,11 +68,11 @@ class StillMotion:
             mask = draw_part(other_labels, self.part_classes)
             if mask is None:
                 continue
-            texture, inside = _to_array(other['inputs']), mask.astype(bool)
-            cur[inside], labels[inside] = texture[inside], other_labels[inside]
-            where = moving.then(self.parts.draw(size, amount)).to_cur(size)
-            moved = sample_inside(mask, where)[..., None] > 0
-            key = np.where(moved, sample(texture, where), key)
+            inside = mask.astype(bool)
+            labels[inside] = other_labels[inside]
+            motion = moving.then(self.parts.draw(size, amount))
+            piece = _to_array(other['inputs'])
+            key, _ = lay_over(cur, key, piece, mask=mask, motion=motion)
         packed['inputs'] = _to_tensor(cur)
         return _to_tensor(key)
 

@@ -16,8 +16,8 @@ from .random_motion import (
     draw_part,
     draw_shape,
     grid,
+    lay_over,
     sample,
-    sample_inside,
 )
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp')
@@ -116,15 +116,12 @@ class SyntheticMotion(Dataset):
             texture, piece_labels = self._read(np.random.randint(len(self)))
             mask = self._draw_mask(piece_labels)
             motion = moving.then(self.objects.draw(self.crop_size, amount))
-            where = motion.to_cur(self.crop_size)
-            moved = sample_inside(mask, where)
+            key, moved = lay_over(cur, key, texture, mask=mask, motion=motion)
             inside = mask.astype(bool)
-            cur[inside] = texture[inside]
             flow[inside] = motion.flow(self.crop_size)[inside]
             if labels is not None:
                 labels[inside] = piece_labels[inside]
-            key = np.where(moved[..., None] > 0, sample(texture, where), key)
-            masks.append((inside, moved.astype(bool)))
+            masks.append((inside, moved))
         if np.random.rand() < 0.5:
             flow = flow * np.float32([-1, 1])
             cur, key, flow = (array[:, ::-1] for array in (cur, key, flow))
