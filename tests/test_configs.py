@@ -217,7 +217,7 @@ def test_schedule_adds_up(name):
         frame = read(f'{Path(name).parent}/{source}.py')
         assert frame.train_cfg.max_iters == int(last)
         assert source.removesuffix('_mix') == re.sub(
-            '(?:dff|frame)_(.*?)(_dis|_noscale)?_([a-z]+)(_long|_mix)?$',
+            '(?:dff|frame)_(.*?)(_dis|_noscale)?_([a-z]+)(_long|_mix|_copied)?$',
             r'frame_\1_\3',
             Path(name).stem,
         )
