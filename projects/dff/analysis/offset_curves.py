@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .atomic import write_atomically
+from .markdown import to_markdown
 
 Curve = dict[int, float]
 
@@ -111,7 +112,7 @@ def tabulate_curves(curves: Mapping[str, Curve]) -> str:
     half = (len(offsets) + 1) // 2
     spans = [span for span in (offsets[:half], offsets[half:], offsets) if span]
     names = [f'mean {span[0]}-{span[-1]}' for span in spans]
-    rows = [['', *map(str, offsets), *names], ['---'] * (1 + len(offsets) + len(spans))]
+    rows = []
     for label, curve in curves.items():
         cells = [f'{curve[o]:.3f}' if o in curve else '-' for o in offsets]
         for span in spans:
@@ -119,4 +120,4 @@ def tabulate_curves(curves: Mapping[str, Curve]) -> str:
             whole = len(known) == len(span)
             cells.append(f'{sum(known) / len(span):.3f}' if whole else '-')
         rows.append([label, *cells])
-    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
+    return to_markdown(['', *map(str, offsets), *names], rows)

@@ -22,6 +22,7 @@ from ..visualization import (
 )
 from .atomic import write_atomically, write_json
 from .benchmark import count_model, summarise, time_model
+from .markdown import to_markdown
 from .offset_curves import Curve, plot_panels, read_curve
 
 ZOOM = 3  # the synthetic frames are too small for captions
@@ -239,9 +240,7 @@ def save_table(rows: Sequence[Sequence[str]], out: Path, *, details: dict) -> st
         The table to print.
     """
     rows = [[cell.replace('nan', '-') for cell in row] for row in rows]
-    lines = ['| ' + ' | '.join(row) + ' |' for row in rows]
-    lines.insert(1, '| --- ' * len(rows[0]) + '|')
     with write_atomically(out) as temporary:
-        temporary.write_text('\n'.join(lines) + '\n')
+        temporary.write_text(to_markdown(rows[0], rows[1:]) + '\n')
     write_json(dict(table=rows, **details), out.with_suffix('.json'))
     return AsciiTable(rows).table

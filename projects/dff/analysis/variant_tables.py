@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
+from .markdown import to_markdown
+
 Curve = Mapping[int, float]  # by offset
 Seeds = Mapping[int, Curve]  # by seed
 
@@ -89,12 +91,6 @@ def won_back(
     if frame == copy:
         raise ValueError(f'copying loses nothing over the offsets {list(offsets)}')
     return (method - copy) / (frame - copy)
-
-
-def to_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table as Markdown."""
-    lines = [head, ['---'] * len(head), *rows]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
 
 def _spread(values: Sequence[float]) -> str:
