@@ -222,8 +222,9 @@ class VideoPairDataset(Dataset):
             packed = self.pipeline.single(info)
             if packed is None:
                 return None
-            key_image = packed['inputs'].clone()
-            if self.still_motion is not None and not self.test_mode:
+            if self.still_motion is None or self.test_mode:
+                key_image = packed['inputs'].clone()
+            else:
                 key_image = self.still_motion.make_key(packed, self._draw_single)
                 meta['is_same'] = False
             inputs = dict(cur=packed['inputs'], key=key_image)
