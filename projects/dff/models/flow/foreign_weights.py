@@ -24,7 +24,8 @@ from torch import Tensor
 
 from ...checkpoint.flownet_sources import FlowNetWeights
 from .field import FLOW_MEAN
-from .flownet import ENCODER, FLOW_DIVISOR, FlowNetS
+from .flownet import ENCODER, FlowNetS
+from .refinement import FLOW_DIVISOR
 
 NORM_EPS = 1e-5  # torch's default, which the sources use
 FULL_WIDTH = ENCODER[0][1]

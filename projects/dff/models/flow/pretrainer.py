@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .field import FLOW_MEAN
-from .flownet import FLOW_DIVISOR, INPUT_STRIDE
+from .refinement import FLOW_DIVISOR, INPUT_STRIDE
 
 # FlowNet's training weighs the *summed* errors of its scales by .005, .01, .02, .08,
 # .32, fine to coarse; a mean is over 4 times as many pixels at each finer scale.
