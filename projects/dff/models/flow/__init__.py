@@ -3,11 +3,13 @@
 from .classical import ClassicalFlow
 from .field import check_strides, flow_stride, resize_field, resize_flow
 from .flownet import FlowNetS
+from .flownet_inception import FlowNetInception
 from .pretrainer import FlowPretrainer
 from .zero import ZeroFlow
 
 __all__ = [
     'ClassicalFlow',
+    'FlowNetInception',
     'FlowNetS',
     'FlowPretrainer',
     'ZeroFlow',
