@@ -227,7 +227,8 @@ def test_schedule_adds_up(name):
 def test_dff_wraps_the_model_of_its_frame_config(name):
     cfg = read(name)
     frame = re.sub(
-        'dff_(.*?)(_dis|_noscale|_half)?_([a-z]+)(_torchvision)?(_release)?.py',
+        'dff_(.*?)(_dis|_noscale|_half|_inception)?'
+        '_([a-z]+)(_torchvision)?(_release)?.py',
         r'frame_\1_\3\4.py',
         name,
     )

@@ -1,0 +1,11 @@
+# FlowNet Inception as F.
+_base_ = './dff_rfcn_r101_vid.py'
+
+model = dict(
+    propagation=dict(
+        flow_estimator=dict(
+            type='FlowNetInception',
+            init_cfg=dict(checkpoint='data/weights/flownet_inception_chairs.pth'),
+        )
+    )
+)
