@@ -13,6 +13,7 @@ from dff.analysis.complexity import (
     cost_ratio,
     count_macs,
     measure_complexity,
+    part_parameters,
     predicted_speedup,
     warp_macs,
 )
@@ -41,6 +42,26 @@ def test_linear_and_what_is_free():
         nn.Linear(8, 5), nn.ReLU(), nn.LayerNorm(5), nn.AvgPool1d(5), nn.Flatten()
     )
     assert macs_of(model, 3, 7, 8) == 3 * 7 * 8 * 5
+
+
+def test_attention_counts_its_products():
+    """Fused attention kernels are unknown to the counter and must not hide any."""
+    cells, width, heads = 7, 8, 2
+    attention = nn.MultiheadAttention(width, heads, batch_first=True).eval()
+    x = torch.rand(3, cells, width)
+    layers, products = 4 * cells * width**2, 2 * cells**2 * width
+    was_fast = torch.backends.mha.get_fastpath_enabled()
+    for weights in (True, False):
+        found, _ = count_macs(lambda w=weights: attention(x, x, x, need_weights=w))
+        assert found == 3 * (layers + products)
+    q = torch.rand(3, heads, cells, width)
+    found, _ = count_macs(lambda: nn.functional.scaled_dot_product_attention(q, q, q))
+    assert found == 3 * heads * products
+    assert torch.backends.mha.get_fastpath_enabled() == was_fast
+    encoder = nn.TransformerEncoderLayer(width, heads, 16, batch_first=True).eval()
+    assert macs_of(encoder, 3, cells, width) == 3 * (
+        layers + products + 2 * cells * width * 16
+    )
 
 
 def test_repeated_use_counts_each_time():
@@ -85,19 +106,31 @@ class SplitModel(nn.Module):
         super().__init__()
         self.backbone = nn.Conv2d(3, 8, 3, stride=4, padding=1, bias=False)
         self.heads = nn.ModuleList([nn.Conv2d(8, 5, 1), nn.Conv2d(8, 7, 1)])
+        self.image_model = nn.ModuleList([self.backbone, self.heads])
         self.flow = nn.Conv2d(6, 2, 3, stride=4, padding=1)
         self.scale = nn.Conv2d(6, 8, 1, stride=4)
         self.seam = SimpleNamespace(
-            head=self.backbone, run=self.run, levels=lambda feats: None
+            head=self.backbone,
+            levels=lambda feats: None,
+            windows=self.windows,
+            run_windows=self.run_windows,
         )
         self.propagation = SimpleNamespace(
             estimate=self.estimate,
             fields=lambda flow, scale, feats, levels: [(flow, scale)],
+            parameters=lambda: [*self.flow.parameters(), *self.scale.parameters()],
         )
+        self.columns = 1
 
-    def run(self, method, image, feats, samples):
+    def windows(self, image):
+        height, width = image.shape[-2:]
+        width //= self.columns
+        return [(0, i * width, height, (i + 1) * width) for i in range(self.columns)]
+
+    def run_windows(self, method, image, feats, samples):
         assert method == 'predict' and len(samples) == len(image)
-        return [head(feats) for head in self.heads]
+        assert len(feats) == self.columns
+        return [head(part) for part in feats for head in self.heads]
 
     def estimate(self, cur, key, img_shapes, levels):
         pair = torch.cat([cur, key], 1)
@@ -119,3 +152,23 @@ def test_parts_of_a_model():
     assert found.frame == cells * (27 * 8 + 96)
     assert found.ratio() == (54 * 2 + 48 + 96) / (27 * 8 + 96)
     assert found.ratio(with_task=False) == (54 * 2 + 48) / (27 * 8)
+
+
+def test_windows_are_counted_one_by_one():
+    model = SplitModel().eval()
+    sample = BaseDataElement(metainfo=dict(img_shape=(16, 24)))
+    whole = measure_complexity(model, torch.rand(1, 3, 16, 24), sample)
+    model.columns = 3
+    assert measure_complexity(model, torch.rand(1, 3, 16, 24), sample) == whole
+
+
+def test_parameters_follow_the_seam():
+    model = SplitModel().eval()
+    image = torch.rand(1, 3, 16, 24)
+    parts = part_parameters(model, image)
+    heads = (8 + 1) * 12
+    assert parts == dict(n_feat=27 * 8, flow=54 * 2 + 2 + 6 * 8 + 8, n_task=heads)
+    model.seam.head = lambda view: model.heads[0](model.backbone(view))
+    parts = part_parameters(model, image)
+    assert parts['n_feat'] == 27 * 8 + 9 * 5 and parts['n_task'] == 9 * 7
+    assert not any(m._forward_pre_hooks for m in model.modules())

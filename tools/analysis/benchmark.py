@@ -11,8 +11,7 @@ from pathlib import Path
 
 import mmcv
 import torch
-from mmengine.config import Config, DictAction
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.config import DictAction
 from mmengine.runner import load_checkpoint
 from mmengine.utils import ProgressBar
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from dff.analysis.benchmark import (
     summarise,
     time_model,
 )
+from dff.analysis.dff_model import build_dff_model, parse_size
 
 CPU_THREADS = 2
 
@@ -65,30 +65,14 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Read HxW."""
-    try:
-        height, width = (int(side) for side in text.split('x'))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'expected HxW, got {text!r}') from None
-    return height, width
-
-
 def build_model(args: argparse.Namespace) -> nn.Module:
     """Build the model, with weights if there is a checkpoint, for a fixed interval."""
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    if 'propagation' not in cfg.model:
-        raise ValueError(f'{args.config} must hold a DFF model, got {cfg.model.type}')
-    cfg.model.key_frame_scheduler = dict(
-        type='mmengine.FixedKeyFrameScheduler', interval=args.interval
+    model = build_dff_model(
+        args.config, interval=args.interval, options=args.cfg_options
     )
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)  # init_weights is not called: nothing downloads
     if args.checkpoint:
         load_checkpoint(model, args.checkpoint, map_location='cpu')
-    return model.to(args.device).eval()
+    return model.to(args.device)
 
 
 def read_frames(args: argparse.Namespace) -> list[Tensor]:

@@ -2,19 +2,24 @@
 
 One multiply-add (MAC) is one multiplication with one addition. Counted are
 convolutions, deconvolutions (k^2 Cin Cout per *input* position), linear layers and
-matrix products; biases, normalisation, activations, pooling, resizing and box
-operations are not. With these conventions Tab. 2 of the paper comes out.
+matrix products, those of attention included; biases, normalisation, activations,
+pooling, resizing and box operations are not. With these conventions Tab. 2 of the
+paper comes out.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+
+from ..models.feature_seam import cut, shape_inside
 
 BILINEAR_TAPS = 4  # Eq. (4): pixels under the kernel G
 
@@ -93,10 +98,22 @@ def count_macs(call: Callable[[], Any]) -> tuple[int, Any]:
         MACs, and what `call` returned.
     """
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
+    with torch.no_grad(), _plain_attention(), counter:
         result = call()
     flops = counter.get_total_flops()  # torch counts a multiply-add as two
     return flops // 2, result
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Let attention run as matrix products: its fused kernels are not counted."""
+    is_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_fast)
 
 
 def warp_macs(fields: list[tuple[Tensor, Tensor | None]], feats: Any) -> int:
@@ -124,18 +141,57 @@ def measure_complexity(
     """
     _warn_of_uncounted(model)
     seam, propagation = model.seam, model.propagation
-    shapes = [sample.metainfo['img_shape']]
-    n_feat, feats = count_macs(lambda: seam.head(image))
-    levels = seam.levels(feats)
-    flow, field = count_macs(
-        lambda: propagation.estimate(image, image, shapes, levels=levels)
+    n_feat = flow = warp = 0
+    window_feats = []
+    for window in seam.windows(image):
+        view = cut(image, window)
+        shapes = [shape_inside(sample.metainfo['img_shape'], window)]
+        macs, feats = count_macs(lambda view=view: seam.head(view))
+        n_feat += macs
+        levels = seam.levels(feats)
+        macs, field = count_macs(
+            lambda view=view, shapes=shapes, levels=levels: propagation.estimate(
+                view, view, shapes, levels=levels
+            )
+        )
+        flow += macs
+        with torch.no_grad():
+            fields = propagation.fields(*field, feats, levels=levels)
+        warp += warp_macs(fields, feats)
+        window_feats.append(feats)
+    n_task, _ = count_macs(
+        lambda: seam.run_windows('predict', image, window_feats, [sample])
     )
-    with torch.no_grad():
-        fields = propagation.fields(*field, feats, levels=levels)
-    n_task, _ = count_macs(lambda: seam.run('predict', image, feats, [sample]))
-    return Complexity(
-        n_feat=n_feat, flow=flow, warp=warp_macs(fields, feats), n_task=n_task
-    )
+    return Complexity(n_feat=n_feat, flow=flow, warp=warp, n_task=n_task)
+
+
+def part_parameters(model: nn.Module, image: Tensor) -> dict[str, int]:
+    """Count the parameters of N_feat, F + S and N_task by the names of `Complexity`.
+
+    N_feat has those of all modules that `seam.head` runs, wherever the seam is;
+    N_task has the image model's others, heads that only train included.
+
+    Args:
+        model: See `measure_complexity`.
+        image: (1, 3, H, W) as the wrapped model gets it.
+    """
+    run: set[nn.Module] = set()
+    handles = [
+        module.register_forward_pre_hook(lambda module, _: run.add(module))
+        for module in model.image_model.modules()
+    ]
+    window = model.seam.windows(image)[0]
+    try:
+        with torch.no_grad():
+            model.seam.head(cut(image, window))
+    finally:
+        for handle in handles:
+            handle.remove()
+    in_head = {p for module in run for p in module.parameters()}
+    n_feat = sum(p.numel() for p in in_head)
+    total = sum(p.numel() for p in model.image_model.parameters())
+    flow = sum(p.numel() for p in model.propagation.parameters())
+    return dict(n_feat=n_feat, flow=flow, n_task=total - n_feat)
 
 
 def _warn_of_uncounted(model: nn.Module) -> None:

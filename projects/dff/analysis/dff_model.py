@@ -1,0 +1,46 @@
+"""A DFF model from a config, for analysis."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+
+def build_dff_model(
+    path: str | Path,
+    *,
+    interval: int | None = None,
+    options: dict[str, Any] | None = None,
+) -> nn.Module:
+    """Build the model of a config with seeded random weights, in eval mode.
+
+    Args:
+        path: Config of a DFF model.
+        interval: l of a fixed scheduler in the place of the config's.
+        options: What to set in the config, as `--cfg-options` gives it.
+    """
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(options or {})
+    if 'propagation' not in cfg.model:
+        raise ValueError(f'{path} must hold a DFF model, got {cfg.model.type}')
+    if interval is not None:
+        cfg.model.key_frame_scheduler = dict(
+            type='mmengine.FixedKeyFrameScheduler', interval=interval
+        )
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    torch.manual_seed(0)
+    # init_weights is not called: nothing downloads
+    return MODELS.build(cfg.model).eval()
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read HxW of a command line."""
+    try:
+        height, width = (int(side) for side in text.split('x'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'expected HxW, got {text!r}') from None
+    return height, width

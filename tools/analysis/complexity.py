@@ -1,0 +1,69 @@
+"""Count multiply-adds and parameters; predict the speed-up by Eq. (5) to (7).
+
+Examples:
+    python tools/analysis/complexity.py                  # Table 2 of the paper
+    python tools/analysis/complexity.py configs/cityscapes/dff_fcn_r101_cityscapes.py \
+        --size 1024x2048 --interval 1 5 10
+"""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+import dff  # noqa: F401  (registers the models)
+from dff.analysis.atomic import write_json
+from dff.analysis.complexity_report import (
+    describe_model,
+    describe_table2,
+    format_model,
+    format_table2,
+)
+from dff.analysis.dff_model import build_dff_model, parse_size
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+PAPER_MODELS = {50: 'vid/dff_rfcn_r50_vid.py', 101: 'vid/dff_rfcn_r101_vid.py'}
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        'config', nargs='*', help='configs of DFF models (default: Table 2)'
+    )
+    parser.add_argument(
+        '--size', type=parse_size, default=(600, 1000), help='HxW (default: 600x1000)'
+    )
+    parser.add_argument(
+        '--interval', type=int, nargs='+', default=[10], help='every l (default: 10)'
+    )
+    parser.add_argument('--out', help='JSON file of the figures')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    args = parser.parse_args()
+    if min(args.interval) < 1:
+        parser.error(f'--interval must be >= 1, got {min(args.interval)}')
+    if args.cfg_options and not args.config:
+        parser.error('--cfg-options needs a config')
+    return args
+
+
+def main() -> None:
+    """Count, predict and print."""
+    args = parse_args()
+    if args.config:
+        figures = {}
+        for path in args.config:
+            model = build_dff_model(path, options=args.cfg_options)
+            figures[path] = describe_model(model, args.size, args.interval)
+            print(format_model(path, figures[path]))
+    else:
+        models = {d: build_dff_model(CONFIGS / p) for d, p in PAPER_MODELS.items()}
+        figures = describe_table2(models, args.size, args.interval)
+        print(format_table2(figures))
+    if args.out:
+        write_json(figures, args.out)
+        print(f'figures: {args.out}')
+
+
+if __name__ == '__main__':
+    main()
