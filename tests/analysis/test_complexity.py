@@ -162,6 +162,40 @@ def test_windows_are_counted_one_by_one():
     assert measure_complexity(model, torch.rand(1, 3, 16, 24), sample) == whole
 
 
+def test_views_of_parameters_may_enter_modules():
+    """Deformable DETR feeds parts of its queries' weights to a layer."""
+    model = SplitModel().eval()
+    model.queries = nn.Parameter(torch.rand(3, 16))
+    model.layer = nn.Linear(8, 4)
+    run_windows = model.run_windows
+
+    def with_queries(*args):
+        model.layer(torch.split(model.queries, 8, dim=1)[0].unsqueeze(0))
+        return run_windows(*args)
+
+    model.seam.run_windows = with_queries
+    sample = BaseDataElement(metainfo=dict(img_shape=(16, 24)))
+    found = measure_complexity(model, torch.rand(1, 3, 16, 24), sample)
+    assert found.n_task == 4 * 6 * 8 * 12 + 3 * 8 * 4
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_uncounted_operators_are_named():
+    class DeformConv(nn.Module):
+        pass
+
+    class DeformableDecoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([DeformConv()])
+
+    model = SplitModel().eval()
+    model.decoder = DeformableDecoder()
+    sample = BaseDataElement(metainfo=dict(img_shape=(16, 24)))
+    with pytest.warns(UserWarning, match=r"operators of \['DeformConv'\] are not"):
+        measure_complexity(model, torch.rand(1, 3, 16, 24), sample)
+
+
 def test_parameters_follow_the_seam():
     model = SplitModel().eval()
     image = torch.rand(1, 3, 16, 24)

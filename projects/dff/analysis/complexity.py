@@ -140,6 +140,13 @@ def measure_complexity(
         sample: Its data sample, with the metainfo that `predict` needs.
     """
     _warn_of_uncounted(model)
+    with _frozen(model):
+        return _measure_parts(model, image, sample)
+
+
+def _measure_parts(
+    model: nn.Module, image: Tensor, sample: BaseDataElement
+) -> Complexity:
     seam, propagation = model.seam, model.propagation
     n_feat = flow = warp = 0
     window_feats = []
@@ -163,6 +170,23 @@ def measure_complexity(
         lambda: seam.run_windows('predict', image, window_feats, [sample])
     )
     return Complexity(n_feat=n_feat, flow=flow, warp=warp, n_task=n_task)
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Let no parameter need a gradient.
+
+    torch's counter hooks the inputs of modules that do, and fails on views of
+    parameters (queries of Deformable DETR) that are made without gradients.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def part_parameters(model: nn.Module, image: Tensor) -> dict[str, int]:
@@ -196,8 +220,11 @@ def part_parameters(model: nn.Module, image: Tensor) -> dict[str, int]:
 
 def _warn_of_uncounted(model: nn.Module) -> None:
     """Say which modules compute in operators of their own, unseen by the counter."""
-    names = {type(m).__name__ for m in model.modules() if 'Deform' in type(m).__name__}
-    if names:
+    found = [m for m in model.modules() if 'Deform' in type(m).__name__]
+    # a decoder of deformable layers is named after them, but adds no operator
+    inner = {type(m).__name__ for m in found if not set(m.modules()) & set(found) - {m}}
+    if inner:
         warnings.warn(
-            f'the multiply-adds of {sorted(names)} are not counted', stacklevel=3
+            f'the multiply-adds of the operators of {sorted(inner)} are not counted',
+            stacklevel=3,
         )
