@@ -2,7 +2,7 @@
 
 import argparse
 
-from dff.datasets.converters import convert_vid
+from dff.datasets.converters import convert_det, convert_vid
 
 
 def parse_args() -> argparse.Namespace:
@@ -15,7 +15,13 @@ def parse_args() -> argparse.Namespace:
         '--kind', default='VID', choices=['VID', 'DET'], help='videos or stills'
     )
     parser.add_argument(
-        '--labelled-frames', help='list of frames to train on; default all'
+        '--labelled-frames',
+        help='list of frames to train on (VID), of images to take (DET); default all',
+    )
+    parser.add_argument(
+        '--frames-per-video',
+        type=int,
+        help='without a list, so many frames of each video, evenly spread',
     )
     parser.add_argument(
         '--no-image-check', action='store_true', help='do not look for the images'
@@ -23,23 +29,29 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--ignore-other-classes',
         action='store_true',
-        help='leave out objects of other classes than the 30',
+        help='leave out objects of other classes than the 30 (DET: always)',
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.kind == 'DET' and args.frames_per_video is not None:
+        parser.error('--frames-per-video is for videos, --kind DET has stills')
+    return args
 
 
 def main() -> None:
     """Convert and print what was written."""
     args = parse_args()
-    writer = convert_vid(
-        args.root,
-        args.out,
-        split=args.split,
-        kind=args.kind,
-        labelled_frames=args.labelled_frames,
-        check_images=not args.no_image_check,
-        ignore_other_classes=args.ignore_other_classes,
-    )
+    shared = dict(split=args.split, check_images=not args.no_image_check)
+    if args.kind == 'DET':
+        writer = convert_det(args.root, args.out, images=args.labelled_frames, **shared)
+    else:
+        writer = convert_vid(
+            args.root,
+            args.out,
+            labelled_frames=args.labelled_frames,
+            frames_per_video=args.frames_per_video,
+            ignore_other_classes=args.ignore_other_classes,
+            **shared,
+        )
     print(writer.report())
     print(f'wrote {args.out}')
 

@@ -3,22 +3,23 @@ import json
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from dff.datasets.converters import VID_CLASSES, VID_WNIDS, convert_vid
 
 CAR, DOG = 'n02958343', 'n02084071'
 
 
-def write_frame(root, name, objects, *, kind='VID', image=True):
+def write_frame(root, name, objects, *, image=True):
     """Write image and XML; `objects` None leaves out the XML."""
     if image:
-        path = root / 'Data' / kind / f'{name}.JPEG'
+        path = root / 'Data/VID' / f'{name}.JPEG'
         path.parent.mkdir(parents=True, exist_ok=True)
         _, data = cv2.imencode('.jpg', np.zeros((40, 60, 3), np.uint8))
         path.write_bytes(data.tobytes())
     if objects is None:
         return
-    path = root / 'Annotations' / kind / f'{name}.xml'
+    path = root / 'Annotations/VID' / f'{name}.xml'
     path.parent.mkdir(parents=True, exist_ok=True)
     items = ''.join(
         f'<object><trackid>{track}</trackid><name>{wnid}</name><bndbox>'
@@ -97,13 +98,54 @@ def test_bad_input_is_named(root):
         convert_vid(root, root / 'out.json', split='val')
 
 
-def test_stills_of_det(tmp_path):
-    name = 'train/ILSVRC2013_train/n02084071/n02084071_1'
-    write_frame(
-        tmp_path, name, [(DOG, 0, (1, 1, 9, 9)), ('n1', 0, (1, 1, 9, 9))], kind='DET'
+def snippet(root, name, length):
+    for frame in range(length):
+        write_frame(root, f'{name}/{frame:06d}', [(CAR, 0, (1, 2, 30, 20))])
+
+
+def test_frames_spread_over_each_video(tmp_path):
+    snippet(tmp_path, 'train/part_0/long', 48)
+    snippet(tmp_path, 'train/part_0/short', 3)
+    images = convert(tmp_path, frames_per_video=15)['images']
+    labelled = [
+        (i['file_name'].split('/')[2], i['frame_id'])
+        for i in images
+        if i['is_labelled']
+    ]
+    # what the release lists for 48 frames
+    frames = [1, 4, 8, 11, 14, 17, 20, 24, 27, 30, 33, 36, 40, 43, 46]
+    assert labelled == [('long', f) for f in frames] + [('short', f) for f in range(3)]
+    assert len(images) == 51  # the others stay, for key frames
+    (tmp_path / 'list.txt').write_text('train/part_0/short 1 1 3\n')
+    with pytest.raises(ValueError, match='labelled_frames or frames_per_video'):
+        convert(tmp_path, frames_per_video=15, labelled_frames=tmp_path / 'list.txt')
+
+
+def test_a_list_of_whole_videos_labels_them(root):
+    (root / 'list.txt').write_text(
+        'train/part_0/snip_a 1 0 3\ntrain/part_0/snip_b 4 0 1\nval/c 5 0 9\n'
     )
-    write_frame(tmp_path, 'train/extra/x', [('n1', 0, (1, 1, 9, 9))], kind='DET')
-    content = convert(tmp_path, kind='DET')
-    assert [i['file_name'] for i in content['images']] == [f'{name}.JPEG']
-    assert 'video_id' not in content['images'][0]
-    assert len(content['annotations']) == 1
+    content = convert(root, labelled_frames=root / 'list.txt')
+    assert [i['is_labelled'] for i in content['images']] == [True, True, False, True]
+
+
+def test_listed_frames_that_are_not_there_are_named(root):
+    (root / 'list.txt').write_text(
+        'train/part_0/snip_a 1 1 3\ntrain/part_0/snip_a 1 7 3\n'
+    )
+    with pytest.raises(FileNotFoundError, match='1 train frames of 2 .*snip_a/000007'):
+        convert(root, labelled_frames=root / 'list.txt')
+    (root / 'list.txt').write_text('val/c 1 1 3\n')
+    with pytest.raises(ValueError, match='list.txt names no train frame of VID'):
+        convert(root, labelled_frames=root / 'list.txt')
+
+
+def test_an_unlabelled_video_has_the_size_of_its_stored_pixels(tmp_path):
+    """As pipelines load it, whatever the EXIF orientation says."""
+    path = tmp_path / 'Data/VID/train/part_0/snip/000000.JPEG'
+    path.parent.mkdir(parents=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(path, 'JPEG', exif=exif)
+    image = convert(tmp_path)['images'][0]
+    assert (image['width'], image['height']) == (60, 40)

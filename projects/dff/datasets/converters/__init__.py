@@ -2,7 +2,9 @@
 
 from .camvid import arrange_camvid
 from .cocovid import CocoVIDWriter
+from .det_xml import convert_det
 from .frame_range import parse_frames
+from .imagenet_lists import read_frame_list, spread_frames
 from .mot import convert_mot
 from .seg_check import SegReport, check_seg_data
 from .synthetic import write_synthetic_set
@@ -15,8 +17,11 @@ __all__ = [
     'VID_WNIDS',
     'arrange_camvid',
     'check_seg_data',
+    'convert_det',
     'convert_mot',
     'convert_vid',
     'parse_frames',
+    'read_frame_list',
+    'spread_frames',
     'write_synthetic_set',
 ]

@@ -161,6 +161,8 @@ class CocoVIDWriter:
             clipped='boxes reached outside their image and were clipped',
             dropped='boxes were dropped: less than one pixel inside the image',
             other='objects of other classes were left out',
+            empty='images without a box to keep were left out',
+            size='images are of another size than annotated; their own was taken',
         )
         for kind, count in self.counts.items():
             lines.append(
@@ -169,6 +171,6 @@ class CocoVIDWriter:
         return '\n'.join(lines)
 
     def count(self, kind: str, place: str) -> None:
-        """Count something to report: `clipped`, `dropped` or `other`, and where."""
+        """Count something that `report` knows, and where it was first."""
         self.counts[kind] += 1
         self.first_place.setdefault(kind, place)
