@@ -1,41 +1,26 @@
 import copy
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from classical_pairs import moved_pair, textured, to_input
 from mmengine.registry import MODELS
 from torch.testing import assert_close
 
 from dff.models.flow import ClassicalFlow
+from dff.models.flow.classical import PRESETS
 
-MEAN = torch.tensor([123.15, 115.90, 103.06]).view(3, 1, 1)
-
-
-def textured(height, width, seed=0):
-    """Smooth random colour image, uint8 (H, W, 3)."""
-    noise = np.random.default_rng(seed).uniform(0, 255, (height, width, 3))
-    smooth = cv2.GaussianBlur(noise, (0, 0), 3)
-    low, high = smooth.min(), smooth.max()
-    return ((smooth - low) / (high - low) * 255).astype(np.uint8)
+every_method = pytest.mark.parametrize(
+    ('method', 'preset'), [(m, preset) for m in PRESETS for preset in PRESETS[m]]
+)
 
 
-def to_input(image):
-    return torch.from_numpy(image).permute(2, 0, 1).float() - MEAN
-
-
-def moved_pair(height=160, width=224, dx=6, dy=-10):
-    """cur(x, y) = key(x + dx, y + dy): the flow from cur into key is (dx, dy)."""
-    canvas = textured(height + 64, width + 64)
-    cur = canvas[32 : 32 + height, 32 : 32 + width]
-    key = canvas[32 - dy : 32 - dy + height, 32 - dx : 32 - dx + width]
-    return to_input(cur)[None], to_input(key)[None]
-
-
-@pytest.mark.parametrize('preset', ['ultrafast', 'fast', 'medium'])
+@every_method
 @pytest.mark.parametrize('working_scale', [0.5, 1.0])
-def test_flow_lives_on_cur_and_points_into_key(preset, working_scale):
-    net = ClassicalFlow(preset, working_scale=working_scale, strides=(16, 8))
+def test_flow_lives_on_cur_and_points_into_key(method, preset, working_scale):
+    net = ClassicalFlow(
+        preset, method=method, working_scale=working_scale, strides=(16, 8)
+    )
     flow, scale = net(*moved_pair())
     assert scale is None and net.flow_stride == 8
     assert flow.shape == (1, 2, 20, 28)
@@ -64,10 +49,12 @@ def test_it_sees_the_original_bytes():
     assert (ClassicalFlow()._to_uint8(normalised) == images).all()
 
 
-def test_every_pair_of_a_batch_is_its_own():
-    pairs = [moved_pair(dx=4, dy=0), moved_pair(dx=0, dy=8), moved_pair(dx=0, dy=0)]
+@every_method
+def test_every_pair_of_a_batch_is_its_own(method, preset):
+    moves = [(4, 0), (0, 8), (0, 0)]
+    pairs = [moved_pair(96, 128, dx, dy) for dx, dy in moves]
     cur, key = (torch.cat(frames) for frames in zip(*pairs, strict=True))
-    net = ClassicalFlow()
+    net = ClassicalFlow(preset, method=method)
     flow, _ = net(cur, key)
     for one, (cur, key) in zip(flow, pairs, strict=True):
         assert torch.equal(one[None], net(cur, key)[0])
@@ -84,9 +71,11 @@ def test_in_training_it_takes_no_gradient_and_has_nothing_to_save():
     assert torch.equal(twin(cur, key)[0], flow)
 
 
+@pytest.mark.parametrize('method', list(PRESETS))
 @pytest.mark.parametrize('size', [(1, 1), (16, 300), (33, 40)])
-def test_small_frames(size):
-    flow, _ = ClassicalFlow()(torch.zeros(1, 3, *size), torch.zeros(1, 3, *size))
+def test_small_frames(method, size):
+    net = ClassicalFlow(method=method)
+    flow, _ = net(torch.zeros(1, 3, *size), torch.zeros(1, 3, *size))
     assert flow.shape == (1, 2, -(-size[0] // 16), -(-size[1] // 16))
     assert_close(flow, torch.zeros_like(flow))
 
@@ -97,8 +86,12 @@ def test_empty_batch():
 
 
 def test_user_errors():
-    with pytest.raises(ValueError, match="preset must be one of .* got 'slow'"):
+    with pytest.raises(ValueError, match="preset must be one of .*'dis', got 'slow'"):
         ClassicalFlow('slow')
+    with pytest.raises(ValueError, match="'default'.* with method 'farneback'.*'fast'"):
+        ClassicalFlow('fast', method='farneback')
+    with pytest.raises(ValueError, match="method must be one of .*'sift'.* got 'tvl1'"):
+        ClassicalFlow(method='tvl1')
     with pytest.raises(ValueError, match=r'working_scale must be in \[1/16, 1\].*0.01'):
         ClassicalFlow(working_scale=0.01)
     with pytest.raises(ValueError, match=r'\(1, 3, 8, 8\) and \(1, 3, 8, 9\)'):
@@ -108,3 +101,60 @@ def test_user_errors():
 def test_it_is_built_by_name():
     net = MODELS.build(dict(type='ClassicalFlow', preset='medium', strides=[4, 32]))
     assert net.preset == 'medium' and net.strides == (4, 32) and net.flow_stride == 8
+    net = MODELS.build(dict(type='ClassicalFlow', method='sift'))
+    assert net.preset == 'fast'
+
+
+@pytest.fixture
+def cached(tmp_path):
+    """A network with a cache, and the list of pairs that it had to estimate."""
+    net = ClassicalFlow(cache_dir=tmp_path / 'flow')
+    estimated, estimate = [], net._estimate
+
+    def counted(cur, key, cells):
+        estimated.append(cells)
+        return estimate(cur, key, cells)
+
+    net._estimate = counted
+    return net, estimated
+
+
+def test_a_cached_flow_is_the_fresh_one(cached):
+    net, estimated = cached
+    pairs = [moved_pair(dx=4), moved_pair(dx=-4)]
+    fresh = [ClassicalFlow()(*pair)[0] for pair in pairs]
+    for _ in range(2):
+        assert all(map(torch.equal, fresh, (net(*pair)[0] for pair in pairs)))
+    assert len(estimated) == 2 and len(list(net.cache.folder.iterdir())) == 2
+    net(*pairs[0][::-1])  # the way back is another flow
+    assert len(estimated) == 3
+
+
+def test_other_settings_do_not_share_a_cached_flow(tmp_path):
+    pair = moved_pair()
+    settings = [
+        dict(),
+        dict(preset='fast'),
+        dict(working_scale=0.5),
+        dict(strides=(8,)),
+        dict(method='farneback'),
+    ]
+    for changed in settings:
+        fresh, _ = ClassicalFlow(**changed)(*pair)
+        assert torch.equal(
+            ClassicalFlow(**changed, cache_dir=tmp_path)(*pair)[0], fresh
+        )
+    assert len(list(tmp_path.iterdir())) == len(settings)
+
+
+@pytest.mark.parametrize('kept', [0, 40, 200])
+def test_a_damaged_cache_file_is_made_again(cached, kept):
+    net, estimated = cached
+    pair = moved_pair()
+    fresh, _ = net(*pair)
+    (file,) = net.cache.folder.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:kept])
+    assert torch.equal(net(*pair)[0], fresh)
+    assert len(estimated) == 2 and file.read_bytes() == whole
+    assert [path.name for path in net.cache.folder.iterdir()] == [file.name]
