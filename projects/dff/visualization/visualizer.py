@@ -70,11 +70,20 @@ class VideoVisualizer:
             meta.pop('is_key_frame', None)
         is_key = meta.get('is_key_frame', False)
         caption = _caption(meta, seconds, title=title)
+        drawn = draw_caption(self.draw_results(image, sample), caption, is_key=is_key)
+        return self.add_legend(drawn, sample)
+
+    def draw_results(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
+        """Draw the boxes or labels of a sample, and nothing else."""
+        if 'pred_sem_seg' in sample:
+            return self._draw_labels(image, sample)
+        return self._draw_boxes(image, sample)
+
+    def add_legend(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
+        """Write the classes below an image if it shows labels."""
         if 'pred_sem_seg' not in sample:
-            drawn = self._draw_boxes(image, sample)
-            return draw_caption(drawn, caption, is_key=is_key)
-        drawn = draw_caption(self._draw_labels(image, sample), caption, is_key=is_key)
-        return draw_legend(drawn, self.classes, self.palette)
+            return image
+        return draw_legend(image, self.classes, self.palette)
 
     def _draw_boxes(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
         rgb = np.ascontiguousarray(image[..., ::-1])
