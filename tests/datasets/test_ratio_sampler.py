@@ -1,51 +1,20 @@
 """Mixing 2 : 1 at any batch size, over time and ranks."""
 
 import itertools
+import json
 from collections import Counter
 from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import ConcatDataset
+import torch.multiprocessing as mp
 from mmengine.registry import DATA_SAMPLERS, DefaultScope
+from ratio_ranks import Part, Parts, draw_pairs, mixed_dataset, rank_of_two
 from torch.utils.data import DataLoader
 
 from dff.datasets import RatioSampler
 from dff.datasets.ratio_sampler import spread_sources
-
-
-class Part:
-    metainfo = dict(classes=('a',))
-
-    def __init__(self, size):
-        self.size = size
-
-    def __len__(self):
-        return self.size
-
-    def __getitem__(self, idx):
-        return idx
-
-    def full_init(self):
-        pass
-
-
-class Parts:
-    """What a ConcatDataset of these sizes says of itself."""
-
-    def __init__(self, *sizes):
-        self.datasets = [Part(size) for size in sizes]
-        self.edges = np.cumsum(sizes)
-
-    def __len__(self):
-        return int(self.edges[-1])
-
-    def __getitem__(self, idx):
-        return self.source(idx)
-
-    def source(self, idx):
-        return int(np.searchsorted(self.edges, idx, side='right'))
 
 
 def draws(dataset, count, *, rank=0, world_size=1, **kwargs):
@@ -129,33 +98,46 @@ def test_shuffled_anew_in_each_pass_and_alike_for_a_seed():
     assert draws(dataset, 6, shuffle=False) == [0, 20, 1, 2, 21, 3]
 
 
-def test_pairs_and_stills_stay_whole(make_vid_set):
-    """VID gives pairs, DET gives i = k, at 2 : 1 and batch 1."""
-    pipeline = [
-        dict(type='LoadImageFromFile'),
-        dict(type='LoadAnnotations', with_bbox=True),
-        dict(type='PackDetInputs'),
-    ]
+@pytest.fixture
+def roots(make_vid_set):
+    return make_vid_set((6, 9), name='vid'), make_vid_set((7,), name='det')
 
-    def part(name, **kwargs):
-        root = make_vid_set((6,), name=name, identical=True)
-        base = dict(type='CocoVIDDataset', data_root=str(root), ann_file='vid.json')
-        base['data_prefix'] = dict(img='')
-        return dict(type='VideoPairDataset', dataset=base, pipeline=pipeline, **kwargs)
 
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        mixed = ConcatDataset(
-            [part('vid', offset_range=(1, 3)), part('det', offset_range=(0, 0))]
-        )
-    offsets = []
-    for idx in itertools.islice(RatioSampler(mixed, [2, 1], seed=0), 12):
-        item = mixed[idx]
-        meta = item['data_samples'].metainfo
-        assert set(item['inputs']) == {'cur', 'key'}
-        is_vid = 'vid/' in meta['img_path']
-        assert meta['is_same'] == (not is_vid or meta['frame_id'] == 0)
-        offsets.append(is_vid)
-    assert offsets == [True, False, True] * 4
+@pytest.mark.parametrize('batch_size, count', [(1, 3000), (4, 300)])
+def test_pairs_stay_whole(roots, batch_size, count):
+    """VID gives pairs, DET gives i = k, at 2 : 1."""
+    mixed = mixed_dataset(*roots)
+    sampler = RatioSampler(mixed, [2, 1], seed=0)
+    sources = draw_pairs(mixed, sampler, batch_size=batch_size, count=count)
+    assert Counter(sources) == {0: count // 3 * 2, 1: count // 3}
+    assert all(sum(sources[i : i + 3]) == 1 for i in range(0, count, 3))
+
+
+def test_3000_draws_on_two_real_ranks(roots, tmp_path):
+    folder = tmp_path / 'ranks'
+    folder.mkdir()
+    mp.spawn(rank_of_two, args=(folder, roots), nprocs=2)
+    ranks = [json.loads((folder / f'{rank}.json').read_text()) for rank in (0, 1)]
+    assert ranks[0]['seed'] == ranks[1]['seed']
+    dataset = Parts(101, 57)
+    for size in (1, 2, 4):
+        drawn = np.array([rank[f'batch {size}'] for rank in ranks])
+        is_det = np.vectorize(dataset.source)(drawn)
+        assert is_det.sum(axis=1).tolist() == [1000, 1000]  # each rank 2 : 1 ...
+        for start in range(3000 - 3):  # ... at any time
+            assert (is_det[:, start : start + 3].sum(axis=1) == 1).all()
+        assert is_det.sum(axis=0).max() == 1  # never both ranks on stills
+        # what mocked ranks draw, and nothing twice in one pass through a source
+        for rank in (0, 1):
+            expected = draws(dataset, 3000, rank=rank, world_size=2)
+            assert drawn[rank].tolist() == expected
+        for start, stop in ((0, 101), (101, 158)):
+            in_source = (drawn >= start) & (drawn < stop)
+            half = (stop - start) // 2
+            firsts = [d[k][:half] for d, k in zip(drawn, in_source, strict=True)]
+            assert len(np.unique(firsts)) == 2 * half
+    for rank in ranks:
+        assert Counter(rank['pairs']) == {0: 200, 1: 100}
 
 
 def test_is_built_by_name_under_mmdet():
