@@ -29,7 +29,7 @@ class FrameMaps:
         carried: Key features propagated to it (C, h, w); on the key frame ``own``.
         flow: M_{i->k} (H, W, 2) in pixels of the frame; None on the key frame.
         scale: S_{i->k} (C, h, w); None on the key frame, and where S = 1.
-        reach: Height and width that the cells cover, in those of the frame (>= 1).
+        reach: Height and width that the cells cover, in those of the frame.
     """
 
     image: np.ndarray
@@ -91,7 +91,7 @@ class _Carrier:
         self.windows = self.model.seam.windows(key.pixels)
         y1, x1, y2, x2 = self.windows[0]
         cells = math.prod(as_levels(key.feats[0])[level].shape[-2:])
-        # a power of two; rounded cells make the quotient of the areas a little less
+        # a power of two; cells are rounded up or down at the border
         self.stride = 2 ** round(math.log2((y2 - y1) * (x2 - x1) / cells) / 2)
 
     def maps(self, frame: _Encoded, *, is_key: bool) -> FrameMaps:

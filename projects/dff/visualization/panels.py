@@ -98,12 +98,15 @@ def map_to_panel(
     Args:
         colors: One colour a cell.
         size: (H, W) of the panel.
-        reach: Height and width that the cells cover, in those of the frame; the last
-            ones may lie past its border, and are cut.
+        reach: Height and width that the cells cover, in those of the frame. What lies
+            past its border is cut; what they do not cover is black.
     """
-    full = [max(s, round(s * r)) for s, r in zip(size, reach, strict=True)]
+    full = [max(1, round(s * r)) for s, r in zip(size, reach, strict=True)]
     image = cv2.resize(colors, full[::-1], interpolation=cv2.INTER_NEAREST)
-    return image[: size[0], : size[1]]
+    panel = np.zeros((*size, 3), np.uint8)
+    part = image[: size[0], : size[1]]
+    panel[: part.shape[0], : part.shape[1]] = part
+    return panel
 
 
 def fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
