@@ -1,0 +1,276 @@
+"""Kinds of blocks on the results pages: each lays out files of a run as text.
+
+A kind is called with the run and the options of its mark, and returns Markdown. The
+cells of these tables are what marks in prose and the metafiles quote.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from .benchmark import format_summary
+from .complexity_report import format_model
+from .markdown import to_markdown
+from .offset_curves import Curve, read_curve, tabulate_curves
+from .result_runs import Run, check_known, names_in, parse_tables
+from .variant_tables import make_class_table, make_summary, make_table
+
+Options = Mapping[str, str]
+Figures = dict[str, dict[int, dict[int, float]]]  # by row, seed and offset
+CLASS = 'IoU.'  # figures of one class
+SCALE_OF_AP = 100  # AP is in 0 ... 1
+
+
+def render(run: Run, kind: str, options: Options) -> str:
+    """Lay out one block.
+
+    Raises:
+        ValueError: There is no such kind, or it does not know an option.
+    """
+    check_known([kind], list(KINDS), 'kind of a block')
+    make, known = KINDS[kind]
+    check_known(options, known, f'options of {kind}')
+    return make(run, options)
+
+
+def make_variants(run: Run, options: Options) -> str:
+    """Mean and range over the seeds by offset; `figure=`, `rows=A,B`, `offsets=0,5`."""
+    figure = options.get('figure') or _plan(run).figure
+    figures = _select_rows(_read_variants(run, figure), options)
+    offsets = [int(name) for name in names_in(options.get('offsets'))]
+    if offsets:
+        figures = {
+            row: {
+                seed: {o: curve[o] for o in offsets if o in curve}
+                for seed, curve in seeds.items()
+            }
+            for row, seeds in figures.items()
+        }
+    return make_table(figures)
+
+
+def make_variants_summary(run: Run, options: Options) -> str:
+    """Show what rows win back against copied features and keep of Frame; `figure=`."""
+    plan = _plan(run)
+    figures = _read_variants(run, options.get('figure') or plan.figure)
+    names = ('copied', 'offsets', 'interval')
+    return make_summary(figures, **{name: plan.tables[name] for name in names})
+
+
+def make_classes(run: Run, options: Options) -> str:
+    """IoU of each class at `offset=`, mean over seeds."""
+    by_class: dict[str, dict[str, dict]] = {}
+    for name in _figure_names(run):
+        if name.startswith(CLASS):
+            for row, seeds in _read_variants(run, name).items():
+                by_class.setdefault(row, {})[name.removeprefix(CLASS)] = seeds
+    return make_class_table(_select_rows(by_class, options), int(options['offset']))
+
+
+def _plan(run: Run) -> Config:
+    if 'plan' not in run.info:
+        raise ValueError(f'run.yml of {run.name} must name its `plan`')
+    return Config.fromfile(run.root / run.info['plan'])
+
+
+def _figure_files(run: Run) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
+    """Read `figures/ROW_seedN.json`, rows in the order of the plan."""
+    found: dict[str, dict] = {}
+    for row in _plan(run).variants:
+        name = row.replace(' ', '_')
+        for path in sorted((run.folder / 'figures').glob(f'{name}_seed*.json')):
+            seed = int(path.stem.removeprefix(f'{name}_seed'))
+            offsets = json.loads(path.read_text(encoding='utf-8'))['offsets']
+            found.setdefault(row, {})[seed] = offsets
+    said, seen = run.info['seeds'], sorted({s for row in found.values() for s in row})
+    if not found or sorted(said) != seen:
+        raise ValueError(
+            f'run.yml of {run.name} must name the seeds of figures/, {seen}, got {said}'
+        )
+    return found
+
+
+def _figure_names(run: Run) -> list[str]:
+    files = _figure_files(run).values()
+    offsets = [
+        row for seeds in files for file in seeds.values() for row in file.items()
+    ]
+    return list(dict.fromkeys(name for _, row in offsets for name in row))
+
+
+def _read_variants(run: Run, figure: str) -> Figures:
+    figures: Figures = {}
+    for row, seeds in _figure_files(run).items():
+        for seed, offsets in seeds.items():
+            curve = {
+                int(offset): values[figure]
+                for offset, values in offsets.items()
+                if values.get(figure) is not None
+            }
+            if curve:
+                figures.setdefault(row, {})[seed] = curve
+    if not figures:
+        raise ValueError(
+            f'figure must be of {_figure_names(run)} in the run {run.name}, '
+            f'got {figure!r}'
+        )
+    return figures
+
+
+def _select_rows(figures: dict[str, Any], options: Options) -> dict[str, Any]:
+    rows = [name.strip() for name in options.get('rows', '').split(';') if name.strip()]
+    check_known(rows, list(figures), 'rows')
+    return {row: figures[row] for row in rows or figures}
+
+
+def make_offsets(run: Run, options: Options) -> str:
+    """Curves of `plot_offsets.py`: `curves=NAME` of run.yml, `figure=`.
+
+    A table that was printed is shown as it is: means of rounded figures differ.
+    """
+    curves = _curve_set(run, options)
+    if isinstance(curves, str):
+        return run.path(curves).read_text(encoding='utf-8').strip('\n')
+    return tabulate_curves(_read_curves(run, options))
+
+
+def make_won_back(run: Run, options: Options) -> str:
+    """Show what curves win back against `copied=`, at `offsets=` and l = `interval=`.
+
+    AP is multiplied by 100.
+    """
+    curves = _read_curves(run, options)
+    check_known([options['copied']], list(curves), 'copied')
+    points = {
+        label: {0: {o: SCALE_OF_AP * value for o, value in curve.items()}}
+        for label, curve in curves.items()
+    }
+    table = make_summary(
+        points,
+        copied=options['copied'],
+        offsets=[int(name) for name in names_in(options['offsets'])],
+        interval=int(options['interval']),
+    )
+    return table.replace(' ± 0.0', '')  # of one seed
+
+
+def _curve_set(run: Run, options: Options) -> str | dict[str, str]:
+    """Pick one of `curves:` of run.yml: label and file each, or one printed table."""
+    sets = run.info.get('curves', {})
+    name = options.get('curves') or next(iter(sets), '')
+    check_known([name], list(sets), f'curves of the run {run.name}')
+    return sets[name]
+
+
+def _read_curves(run: Run, options: Options) -> dict[str, Curve]:
+    files, figure = _curve_set(run, options), options.get('figure')
+    if not isinstance(files, str):
+        paths = {label: run.path(file) for label, file in files.items()}
+        return {label: read_curve(path, figure)[1] for label, path in paths.items()}
+    (head, *rows), *_ = parse_tables(run.path(files).read_text(encoding='utf-8'))
+    columns = {int(cell): i for i, cell in enumerate(head) if cell.isdigit()}
+    return {
+        row[0]: {o: float(row[i]) for o, i in columns.items() if row[i] != '-'}
+        for row in rows
+    }
+
+
+def make_flow(run: Run, options: Options) -> str:
+    """End-point errors: `flow:` of run.yml has a label and a file of figures each."""
+    columns = {'flow/epe': 'all', 'flow/epe_0-10': '0-10 px'}
+    columns |= {'flow/epe_10-40': '10-40 px', 'flow/epe_40+': 'above'}
+    rows = []
+    for label, file in run.info['flow'].items():
+        figures = run.json(file)
+        values = [figures.get(name) for name in columns]
+        known = [value is not None and value == value for value in values]  # nan
+        cells = [f'{v:.2f}' if k else '-' for v, k in zip(values, known, strict=True)]
+        rows.append([label, *cells])
+    return to_markdown(['', *columns.values()], rows)
+
+
+def make_benchmark(run: Run, options: Options) -> str:
+    """Print `file=`, JSON of tools/analysis/benchmark.py, as the tool does."""
+    return fence(format_summary(run.json(options['file'])))
+
+
+def make_complexity(run: Run, options: Options) -> str:
+    """Print `file=`, JSON of tools/analysis/complexity.py CONFIG, as the tool does."""
+    figures = run.json(options['file']).items()
+    return fence('\n'.join(format_model(name, found) for name, found in figures))
+
+
+def make_table2(run: Run, options: Options) -> str:
+    """Table 2 of the paper from `file=`, JSON of tools/analysis/complexity.py."""
+    networks = run.json(options['file'])['flow_networks']
+    rows, depths = [], []
+    for name, network in networks.items():
+        row = [
+            name,
+            f'{network["parameters"] / 1e6:.2f}',
+            f'{network["macs"] / 1e9:.3f}',
+        ]
+        depths = list(network['by_depth'])
+        for depth in depths:
+            found = network['by_depth'][depth]
+            row += [f'{found["inverse_ratio"]:.2f}', f'{found["paper"]:.2f}']
+        rows.append(row)
+    head = ['F + S', 'M parameters', 'Gmac']
+    for depth in depths:
+        head += [f'1/r, R-{depth}', f'paper, R-{depth}']
+    return to_markdown(head, rows)
+
+
+def make_csv(run: Run, options: Options) -> str:
+    """A CSV file, `file=`; `columns=A,B` picks."""
+    head, *rows = run.csv(options['file'])
+    picked = names_in(options.get('columns')) or head
+    check_known(picked, head, 'columns')
+    places = [head.index(name) for name in picked]
+    return to_markdown(picked, [[row[i] for i in places] for row in rows])
+
+
+def make_json(run: Run, options: Options) -> str:
+    """Figures by name, or a list of rows, in `file=` at `path=a.b`; `digits=3`."""
+    found = run.json(options['file'])
+    for key in names_in(options.get('path', '').replace('.', ',')):
+        found = found[key]
+    if isinstance(found, list):
+        return to_markdown(found[0], found[1:])
+    digits = int(options.get('digits', 3))
+    numbers = {k: v for k, v in found.items() if isinstance(v, int | float | str)}
+    cells = {
+        key: f'{value:.{digits}f}' if isinstance(value, float) else str(value)
+        for key, value in numbers.items()
+    }
+    return to_markdown(['', 'value'], list(map(list, cells.items())))
+
+
+def make_printed(run: Run, options: Options) -> str:
+    """What a run printed, `file=`, as it is; .md is a table, .txt is fenced."""
+    path = run.path(options['file'])
+    text = path.read_text(encoding='utf-8').strip('\n')
+    return text if path.suffix == '.md' else fence(text)
+
+
+def fence(text: str) -> str:
+    """Show a text as it is."""
+    return f'```\n{text}\n```'
+
+
+KINDS: dict[str, tuple[Callable[[Run, Options], str], tuple[str, ...]]] = {
+    'variants': (make_variants, ('figure', 'rows', 'offsets')),
+    'summary': (make_variants_summary, ('figure',)),
+    'classes': (make_classes, ('offset', 'rows')),
+    'offsets': (make_offsets, ('curves', 'figure')),
+    'won_back': (make_won_back, ('curves', 'figure', 'copied', 'offsets', 'interval')),
+    'flow': (make_flow, ()),
+    'benchmark': (make_benchmark, ('file',)),
+    'complexity': (make_complexity, ('file',)),
+    'table2': (make_table2, ('file',)),
+    'csv': (make_csv, ('file', 'columns')),
+    'json': (make_json, ('file', 'path', 'digits')),
+    'printed': (make_printed, ('file',)),
+}
