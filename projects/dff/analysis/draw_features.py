@@ -58,23 +58,22 @@ def save_features(
 
     Args:
         video: See :func:`dff.apis.open_frames`.
-        config: Of a DFF model.
-        checkpoint: Its weights; None keeps random ones.
+        config: Of a DFF model; ``checkpoint`` has its weights (None: random ones).
+        checkpoint: See ``config``.
         out: Picture to write, `.png` or `.jpg`; the figures go beside it, `.json`.
         key: Number k of the key frame, from 0.
         offsets: i - k of the current frames, from 1.
         channels: To draw; None chooses ``num_channels`` by ``CHANNEL_RULE``.
         num_channels: How many, where none are named.
         level: Which of the feature levels that are propagated.
-        panel_width: Width of a panel in pixels.
+        panel_width: In pixels.
         device: Where the model runs.
 
     Returns:
-        The figures written; see ``measure``.
+        The figures written; see ``make_figures``.
 
     Raises:
-        ValueError: If the video has no such frame, the model no such channel or
-            level, or no key frames, or ``out`` is no picture.
+        ValueError: If the video, the model or the features lack what is asked for.
     """
     check_picture_path(out)
     if not offsets or min(offsets) < 1 or len(set(offsets)) < len(offsets):
@@ -82,26 +81,30 @@ def save_features(
     images = read_frames(video, [key, *(key + offset for offset in offsets)])
     inferencer = VideoInferencer(config, checkpoint, device=device, interval=1)
     maps = carry_features(inferencer, images, level=level)
-    if channels is None:
-        drawn = choose_channels(maps, num_channels)
-    else:
-        drawn = check_channels(channels, maps[0].own.shape[0])
-    figures = dict(
-        key=key,
-        level=level,
-        channels=drawn,
-        chosen_by='named' if channels is not None else CHANNEL_RULE,
-        num_channels=maps[0].own.shape[0],
-        frames=[
-            dict(offset=offset, **measure(cur, maps[0], drawn))
-            for offset, cur in zip(offsets, maps[1:], strict=True)
-        ],
-    )
+    drawn, rule = _choose(maps, channels, num_channels)
+    figures = dict(key=key, level=level, channels=drawn, chosen_by=rule)
+    figures |= make_figures(maps, offsets, drawn)
     picture = draw_features(maps, figures, panel_width=panel_width)
     with write_atomically(out) as temporary:
         write_picture(picture, temporary)
         write_json(figures, Path(out).with_suffix('.json'))
     return figures
+
+
+def make_figures(
+    maps: Sequence[FrameMaps], offsets: Sequence[int], channels: Sequence[int]
+) -> dict[str, Any]:
+    """Measure each current frame; see ``measure``.
+
+    Returns:
+        `num_channels` of the features, and `frames`, one entry an offset.
+    """
+    key, *others = maps
+    frames = [
+        dict(offset=offset, **measure(cur, key, channels))
+        for offset, cur in zip(offsets, others, strict=True)
+    ]
+    return dict(num_channels=len(key.own), frames=frames)
 
 
 def draw_features(
@@ -149,6 +152,15 @@ def tabulate(figures: dict[str, Any]) -> str:
             )
         rows.append(row)
     return to_markdown(head, rows)
+
+
+def _choose(
+    maps: Sequence[FrameMaps], channels: Sequence[int] | None, count: int
+) -> tuple[list[int], str]:
+    """Give the channels to draw and how they were chosen."""
+    if channels is None:
+        return choose_channels(maps, count), CHANNEL_RULE
+    return check_channels(channels, len(maps[0].own)), 'named'
 
 
 def _frames(maps: Sequence[FrameMaps], figures: dict, size: tuple) -> list[Panel]:

@@ -44,12 +44,11 @@ def save_strip(
 
     Args:
         video: See :func:`dff.apis.open_frames`.
-        model: Config and checkpoint of a DFF model. Every frame behind the key frame
-            is propagated from it, whatever the config's interval.
+        model: Config and checkpoint of a DFF model; its interval does not count.
         out: Picture to write, `.png` or `.jpg`.
         key: Number k of the key frame, from 0.
-        length: Frames in the strip.
-        step: Frames from one of the strip to the next.
+        length: Frames in the strip, ``step`` from one to the next.
+        step: See ``length``.
         frame_model: Config and checkpoint of an image model, for a row of its own.
         device: Where the models run.
         score_thr: Boxes above it are drawn.
@@ -60,8 +59,7 @@ def save_strip(
         The figures of the strip as a table; see ``tabulate``.
 
     Raises:
-        ValueError: If the video has no such frames, a model is of the wrong kind, or
-            ``out`` is no picture.
+        ValueError: If the video lacks the frames, or a model is of the wrong kind.
     """
     check_picture_path(out)
     if length < 1 or step < 1:
@@ -69,13 +67,11 @@ def save_strip(
     offsets = range(0, length * step, step)
     images = read_frames(video, range(key, key + offsets[-1] + 1))
     inferencer = VideoInferencer(*model, device=device, interval=len(images))
-    visualizer = VideoVisualizer(
-        inferencer.dataset_meta, score_thr=score_thr, opacity=opacity
-    )
+    meta = inferencer.dataset_meta
+    visualizer = VideoVisualizer(meta, score_thr=score_thr, opacity=opacity)
     rows = {'DFF': list(inferencer.with_images(images))[::step]}
     if frame_model is not None:
-        frame = _image_model(frame_model, device)
-        rows = {'Frame': list(frame.with_images(images[::step])), **rows}
+        rows = {'Frame': _frame_row(frame_model, images[::step], device), **rows}
     picture = draw_strip(rows, visualizer, key=key, offsets=offsets, **layout)
     with write_atomically(out) as temporary:
         write_picture(picture, temporary)
@@ -151,11 +147,12 @@ def _agreement(a: BaseDataElement, b: BaseDataElement) -> float:
     return float(same.float().mean())
 
 
-def _image_model(files: ModelFiles, device: str) -> VideoInferencer:
+def _frame_row(files: ModelFiles, images: Sequence[np.ndarray], device: str) -> Row:
+    """Run an image model on each frame."""
     inferencer = VideoInferencer(*files, device=device)
     if inferencer.flow_stride is not None:
         raise ValueError(
             'the row of Frame needs the config of an image model, got one of '
             f'{type(inferencer.model).__name__}'
         )
-    return inferencer
+    return list(inferencer.with_images(images))
