@@ -1,4 +1,4 @@
-# ImageNet VID and DET, converted as docs/own_data.md says.
+# ImageNet VID and DET, converted by tools/dataset_converters/imagenet2cocovid.py.
 # Each rank draws VID and DET at 2 : 1 (paper Sec. 5.1).
 # Frame detectors inherit this too and say pairs=False in both data sets.
 data_root = 'data/ILSVRC2015/'
@@ -75,5 +75,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='VIDMetric')
+# also AP of slow, medium and fast objects (FGFA, Sec. 4)
+val_evaluator = dict(type='VIDMetric', with_motion_split=True)
 test_evaluator = val_evaluator
