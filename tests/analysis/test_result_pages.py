@@ -19,7 +19,7 @@ INFO = dict(data='twelve frames', seeds=[0, 1], machine='one thread', date='2026
 
 def add_run(root, name, *, files=(), **info):
     folder = root / 'docs/runs' / name
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     info = {**INFO, 'commands': ['python run.py --out x'], **info}
     (folder / 'run.yml').write_text(yaml.safe_dump(info, sort_keys=False))
     for path, content in dict(files).items():
@@ -146,8 +146,21 @@ def test_a_run_says_how_it_was_made(root):
         fill(root, block('poor json file=a.json'))
     add_run(root, 'other', plan='plan.yaml', seeds=[0, 1, 2])
     (root / 'docs/runs/other/figures').symlink_to(root / 'docs/runs/small/figures')
-    with pytest.raises(ResultsError, match=r'seeds of figures/, \[0, 1\], got'):
+    with pytest.raises(ResultsError, match=r'seeds of .*figures, \[0, 1\], got'):
         fill(root, block('other variants'))
+
+
+def test_test_sets_and_factor_of_a_plan(root):
+    plan = dict(figure='AP', factor=100, variants={'DFF': {}}, tests={'the park': {}})
+    (root / 'ap.yaml').write_text(yaml.safe_dump(plan))
+    files = {
+        f'figures/the_park/DFF_seed{s}.json': dict(offsets={0: {'AP': ap}})
+        for s, ap in enumerate((0.5, 0.6))
+    }
+    (root / 'docs/runs/ap/figures').mkdir(parents=True)
+    add_run(root, 'ap', plan='ap.yaml', files=files)
+    what = 'ap variants "test=the park" DFF 0'
+    assert fill(root, value(what)) == value(what, '55.0 ± 5.0')
 
 
 def test_commands_of_a_run_may_have_names(root):

@@ -4,22 +4,17 @@ A kind is called with the run and the options of its mark, and returns Markdown.
 cells of these tables are what marks in prose and the metafiles quote.
 """
 
-import json
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from mmengine.config import Config
 
 from .benchmark import format_summary
 from .complexity_report import format_model
 from .markdown import to_markdown
 from .offset_curves import Curve, read_curve, tabulate_curves
 from .result_runs import Run, check_known, names_in, parse_tables
-from .variant_tables import make_class_table, make_summary, make_table
+from .result_variants import make_classes, make_variants, make_variants_summary
+from .variant_tables import make_summary
 
 Options = Mapping[str, str]
-Figures = dict[str, dict[int, dict[int, float]]]  # by row, seed and offset
-CLASS = 'IoU.'  # figures of one class
 SCALE_OF_AP = 100  # AP is in 0 ... 1
 
 
@@ -33,96 +28,6 @@ def render(run: Run, kind: str, options: Options) -> str:
     make, known = KINDS[kind]
     check_known(options, known, f'options of {kind}')
     return make(run, options)
-
-
-def make_variants(run: Run, options: Options) -> str:
-    """Mean and range over the seeds by offset; `figure=`, `rows=A,B`, `offsets=0,5`."""
-    figure = options.get('figure') or _plan(run).figure
-    figures = _select_rows(_read_variants(run, figure), options)
-    offsets = [int(name) for name in names_in(options.get('offsets'))]
-    if offsets:
-        figures = {
-            row: {
-                seed: {o: curve[o] for o in offsets if o in curve}
-                for seed, curve in seeds.items()
-            }
-            for row, seeds in figures.items()
-        }
-    return make_table(figures)
-
-
-def make_variants_summary(run: Run, options: Options) -> str:
-    """Show what rows win back against copied features and keep of Frame; `figure=`."""
-    plan = _plan(run)
-    figures = _read_variants(run, options.get('figure') or plan.figure)
-    names = ('copied', 'offsets', 'interval')
-    return make_summary(figures, **{name: plan.tables[name] for name in names})
-
-
-def make_classes(run: Run, options: Options) -> str:
-    """IoU of each class at `offset=`, mean over seeds."""
-    by_class: dict[str, dict[str, dict]] = {}
-    for name in _figure_names(run):
-        if name.startswith(CLASS):
-            for row, seeds in _read_variants(run, name).items():
-                by_class.setdefault(row, {})[name.removeprefix(CLASS)] = seeds
-    return make_class_table(_select_rows(by_class, options), int(options['offset']))
-
-
-def _plan(run: Run) -> Config:
-    if 'plan' not in run.info:
-        raise ValueError(f'run.yml of {run.name} must name its `plan`')
-    return Config.fromfile(run.root / run.info['plan'])
-
-
-def _figure_files(run: Run) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
-    """Read `figures/ROW_seedN.json`, rows in the order of the plan."""
-    found: dict[str, dict] = {}
-    for row in _plan(run).variants:
-        name = row.replace(' ', '_')
-        for path in sorted((run.folder / 'figures').glob(f'{name}_seed*.json')):
-            seed = int(path.stem.removeprefix(f'{name}_seed'))
-            offsets = json.loads(path.read_text(encoding='utf-8'))['offsets']
-            found.setdefault(row, {})[seed] = offsets
-    said, seen = run.info['seeds'], sorted({s for row in found.values() for s in row})
-    if not found or sorted(said) != seen:
-        raise ValueError(
-            f'run.yml of {run.name} must name the seeds of figures/, {seen}, got {said}'
-        )
-    return found
-
-
-def _figure_names(run: Run) -> list[str]:
-    files = _figure_files(run).values()
-    offsets = [
-        row for seeds in files for file in seeds.values() for row in file.items()
-    ]
-    return list(dict.fromkeys(name for _, row in offsets for name in row))
-
-
-def _read_variants(run: Run, figure: str) -> Figures:
-    figures: Figures = {}
-    for row, seeds in _figure_files(run).items():
-        for seed, offsets in seeds.items():
-            curve = {
-                int(offset): values[figure]
-                for offset, values in offsets.items()
-                if values.get(figure) is not None
-            }
-            if curve:
-                figures.setdefault(row, {})[seed] = curve
-    if not figures:
-        raise ValueError(
-            f'figure must be of {_figure_names(run)} in the run {run.name}, '
-            f'got {figure!r}'
-        )
-    return figures
-
-
-def _select_rows(figures: dict[str, Any], options: Options) -> dict[str, Any]:
-    rows = [name.strip() for name in options.get('rows', '').split(';') if name.strip()]
-    check_known(rows, list(figures), 'rows')
-    return {row: figures[row] for row in rows or figures}
 
 
 def make_offsets(run: Run, options: Options) -> str:
@@ -261,9 +166,9 @@ def fence(text: str) -> str:
 
 
 KINDS: dict[str, tuple[Callable[[Run, Options], str], tuple[str, ...]]] = {
-    'variants': (make_variants, ('figure', 'rows', 'offsets')),
-    'summary': (make_variants_summary, ('figure',)),
-    'classes': (make_classes, ('offset', 'rows')),
+    'variants': (make_variants, ('figure', 'rows', 'offsets', 'test')),
+    'summary': (make_variants_summary, ('figure', 'test')),
+    'classes': (make_classes, ('offset', 'rows', 'test')),
     'offsets': (make_offsets, ('curves', 'figure')),
     'won_back': (make_won_back, ('curves', 'figure', 'copied', 'offsets', 'interval')),
     'flow': (make_flow, ()),

@@ -1,0 +1,107 @@
+"""Blocks of results pages from the figures that `run_variants.py` left."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from .result_runs import Run, check_known, names_in
+from .variant_tables import make_class_table, make_summary, make_table
+
+Options = Mapping[str, str]
+Figures = dict[str, dict[int, dict[int, float]]]  # by row, seed and offset
+CLASS = 'IoU.'  # figures of one class
+
+
+def make_variants(run: Run, options: Options) -> str:
+    """Mean and range over the seeds by offset.
+
+    Options: `figure=`, `rows=A;B`, `offsets=0,5`, and `test=`, a test set of the plan.
+    """
+    figure = options.get('figure') or _plan(run).figure
+    figures = _select_rows(_read(run, figure, options), options)
+    offsets = [int(name) for name in names_in(options.get('offsets'))]
+    if offsets:
+        figures = {
+            row: {
+                seed: {o: curve[o] for o in offsets if o in curve}
+                for seed, curve in seeds.items()
+            }
+            for row, seeds in figures.items()
+        }
+    return make_table(figures)
+
+
+def make_variants_summary(run: Run, options: Options) -> str:
+    """Show what rows win back against copied features and keep of Frame."""
+    plan = _plan(run)
+    figures = _read(run, options.get('figure') or plan.figure, options)
+    names = ('copied', 'offsets', 'interval')
+    return make_summary(figures, **{name: plan.tables[name] for name in names})
+
+
+def make_classes(run: Run, options: Options) -> str:
+    """IoU of each class at `offset=`, mean over seeds."""
+    by_class: dict[str, dict[str, Any]] = {}
+    for name in _figure_names(_read_files(run, options)):
+        if name.startswith(CLASS):
+            for row, seeds in _read(run, name, options).items():
+                by_class.setdefault(row, {})[name.removeprefix(CLASS)] = seeds
+    return make_class_table(_select_rows(by_class, options), int(options['offset']))
+
+
+def _plan(run: Run) -> Config:
+    if 'plan' not in run.info:
+        raise ValueError(f'run.yml of {run.name} must name its `plan`')
+    return Config.fromfile(run.root / run.info['plan'])
+
+
+def _read_files(run: Run, options: Options) -> dict[str, dict[int, dict[str, dict]]]:
+    """Read `figures/[TEST/]ROW_seedN.json`, rows in the order of the plan."""
+    folder = run.folder / 'figures' / options.get('test', '').replace(' ', '_')
+    found: dict[str, dict] = {}
+    for row in _plan(run).variants:
+        name = row.replace(' ', '_')
+        for path in sorted(folder.glob(f'{name}_seed*.json')):
+            seed = int(path.stem.removeprefix(f'{name}_seed'))
+            offsets = json.loads(path.read_text(encoding='utf-8'))['offsets']
+            found.setdefault(row, {})[seed] = offsets
+    said, seen = run.info['seeds'], sorted({s for row in found.values() for s in row})
+    if not found or sorted(said) != seen:
+        raise ValueError(
+            f'run.yml of {run.name} must name the seeds of {folder}, {seen}, got {said}'
+        )
+    return found
+
+
+def _figure_names(files: Mapping[str, Mapping[int, Mapping[str, Mapping]]]) -> list:
+    curves = [file.values() for seeds in files.values() for file in seeds.values()]
+    return list(dict.fromkeys(n for rows in curves for row in rows for n in row))
+
+
+def _read(run: Run, figure: str, options: Options) -> Figures:
+    """Read one figure, times the plan's `factor`."""
+    files, factor = _read_files(run, options), _plan(run).get('factor', 1)
+    figures: Figures = {}
+    for row, seeds in files.items():
+        for seed, offsets in seeds.items():
+            curve = {
+                int(offset): values[figure] * factor
+                for offset, values in offsets.items()
+                if values.get(figure) is not None
+            }
+            if curve:
+                figures.setdefault(row, {})[seed] = curve
+    if not figures:
+        raise ValueError(
+            f'figure must be of {_figure_names(files)} in the run {run.name}, '
+            f'got {figure!r}'
+        )
+    return figures
+
+
+def _select_rows(figures: dict[str, Any], options: Options) -> dict[str, Any]:
+    rows = [name.strip() for name in options.get('rows', '').split(';') if name.strip()]
+    check_known(rows, list(figures), 'rows')
+    return {row: figures[row] for row in rows or figures}
