@@ -201,10 +201,15 @@ def test_other_kinds_of_files(root):
     won = 'won_back curves=all copied=copy offsets=1 interval=2'
     assert table(won)[2] == ['DFF', '0.0', '70.0', '75.0', '93.8']
     assert table('flow')[1] == ['net', '2.35', '-', '-', '-']
-    assert table('csv file=t.csv columns=l,mAP') == [
+    assert table('csv file=t.csv columns=mAP') == [
         ['l', 'mAP'],
         ['1', '70.1'],
         ['2', '69.0'],
+    ]
+    pick = 'columns=ms heads=milliseconds label=mAP,l where=l:2;3 digits=0'
+    assert table(f'csv file=t.csv {pick}') == [
+        ['mAP, l', 'milliseconds'],
+        ['69.0, 2', '5'],
     ]
     found = table('json file=deep.json path=a.b digits=2')
     assert found[1:] == [['x', '1.23'], ['y', '7'], ['name', 'R-50']]

@@ -4,6 +4,7 @@ A kind is called with the run and the options of its mark, and returns Markdown.
 cells of these tables are what marks in prose and the metafiles quote.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 from .benchmark import format_summary
@@ -129,12 +130,35 @@ def make_table2(run: Run, options: Options) -> str:
 
 
 def make_csv(run: Run, options: Options) -> str:
-    """A CSV file, `file=`; `columns=A,B` picks."""
+    """Pick of a CSV file, `file=`.
+
+    Options: `columns=A,B`; `heads=`, what to call them; `label=A,B`, columns that make
+    up the label of a row; `where=A:1;5`, rows to show; `digits=2` of all decimals.
+    """
     head, *rows = run.csv(options['file'])
-    picked = names_in(options.get('columns')) or head
-    check_known(picked, head, 'columns')
-    places = [head.index(name) for name in picked]
-    return to_markdown(picked, [[row[i] for i in places] for row in rows])
+    labels = names_in(options.get('label')) or head[:1]
+    columns = names_in(options.get('columns')) or [c for c in head if c not in labels]
+    heads = names_in(options.get('heads')) or columns
+    if len(heads) != len(columns):
+        raise ValueError(f'heads must be one for each of {columns}, got {heads}')
+    column, _, values = options.get('where', '').partition(':')
+    check_known([*labels, *columns, *names_in(column)], head, 'columns')
+    found = [dict(zip(head, row, strict=True)) for row in rows]
+    if column:
+        found = [row for row in found if row[column] in values.split(';')]
+    digits = int(options['digits']) if 'digits' in options else None
+    lines = [
+        [', '.join(row[n] for n in labels), *(_round(row[n], digits) for n in columns)]
+        for row in found
+    ]
+    return to_markdown([', '.join(labels), *heads], lines)
+
+
+def _round(cell: str, digits: int | None) -> str:
+    """Cut a decimal; words and whole numbers stay, nothing becomes a dash."""
+    if digits is None or not re.fullmatch(r'-?\d*\.\d+(e-?\d+)?', cell):
+        return cell or '-'
+    return f'{float(cell):.{digits}f}'
 
 
 def make_json(run: Run, options: Options) -> str:
@@ -175,7 +199,7 @@ KINDS: dict[str, tuple[Callable[[Run, Options], str], tuple[str, ...]]] = {
     'benchmark': (make_benchmark, ('file',)),
     'complexity': (make_complexity, ('file',)),
     'table2': (make_table2, ('file',)),
-    'csv': (make_csv, ('file', 'columns')),
+    'csv': (make_csv, ('file', 'columns', 'heads', 'label', 'where', 'digits')),
     'json': (make_json, ('file', 'path', 'digits')),
     'printed': (make_printed, ('file',)),
 }
