@@ -82,6 +82,15 @@ def test_plain_frames_by_steps_from_the_key_frame(save, moving_video):
     assert (panel(picture, 1, 1) == panel(picture, 1, 0)).all()  # one key frame
 
 
+def test_a_part_of_the_frames(save, moving_video):
+    options = dict(crop=[8, 16, 48, 40], panel_width=48, length=2)
+    _, picture = save(with_images=True, with_frame=False, **options)
+    frames = moving_video()
+    for c in range(2):
+        shown = picture[STRIP : STRIP + 40, c * (48 + GAP) :][:, :48]
+        assert (shown == frames[c][16:56, 8:56]).all()
+
+
 def test_boxes_are_those_of_the_models(save, image_config, moving_video, tmp_path):
     (_, rows), picture = save('detector', score_thr=0.1)
     model = VideoInferencer(image_config('detector'), tmp_path / 'detector.pth')
@@ -150,6 +159,8 @@ def test_tool(
         (dict(key=-1), 'frames are counted from 0, got -1'),
         (dict(length=0), 'length and step must be at least 1, got 0 and 1'),
         (dict(step=0), 'length and step must be at least 1, got 3 and 0'),
+        (dict(crop=[60, 0, 40, 9]), 'reaches past the frame of 96 x 64 pixels'),
+        (dict(crop=[0, 0, 9, 0]), r'width, height >= 1, got \[0, 0, 9, 0\]'),
         (dict(opacity=2), r'opacity must be in \[0, 1\]'),
     ],
 )

@@ -30,6 +30,13 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         '--with-images', action='store_true', help='plain frames in the first row'
     )
     parser.add_argument(
+        '--crop',
+        type=int,
+        nargs=4,
+        metavar=('X', 'Y', 'WIDTH', 'HEIGHT'),
+        help='show this part of the frames only, in their pixels',
+    )
+    parser.add_argument(
         '--score-thr', type=float, default=0.3, help='of boxes (default: 0.3)'
     )
     parser.add_argument(

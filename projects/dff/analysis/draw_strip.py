@@ -53,7 +53,7 @@ def save_strip(
         device: Where the models run.
         score_thr: Boxes above it are drawn.
         opacity: Of label colours, 0 to 1.
-        layout: ``with_images`` and ``panel_width`` of ``draw_strip``.
+        layout: ``with_images``, ``crop`` and ``panel_width`` of ``draw_strip``.
 
     Returns:
         The figures of the strip as a table; see ``tabulate``.
@@ -85,6 +85,7 @@ def draw_strip(
     offsets: Sequence[int],
     key: int = 0,
     with_images: bool = False,
+    crop: Sequence[int] | None = None,
     panel_width: int = 320,
 ) -> np.ndarray:
     """Draw rows of results, one frame beside the other, and a legend of labels.
@@ -95,28 +96,44 @@ def draw_strip(
         offsets: i - k of each column.
         key: Number k of the key frame.
         with_images: Whether a row of plain frames comes first.
-        panel_width: In pixels; the height follows from the frames.
+        crop: Part of the frames that is shown: x, y, width, height in their pixels.
+        panel_width: In pixels; the height follows from what is shown.
 
     Returns:
         BGR uint8, laid out by :func:`dff.visualization.panels.panel_grid`.
     """
     first = next(iter(rows.values()))
-    height, width = first[0][0].shape[:2]
+    part = _part(first[0][0], crop)
+    height, width = first[0][0][part].shape[:2]
     size = (max(1, round(panel_width * height / width)), panel_width)
     places = [f'key + {offset}' if offset else f'frame {key}' for offset in offsets]
     grid = []
     if with_images:
-        pairs = zip(first, places, strict=True)
-        grid.append([Panel(fit(image, size), [place]) for (image, _), place in pairs])
+        pairs = zip((image[part] for image, _ in first), places, strict=True)
+        grid.append([Panel(fit(image, size), [place]) for image, place in pairs])
     for name, row in rows.items():
         panels = []
         for result, place, offset in zip(row, places, offsets, strict=True):
             is_key = name == 'DFF' and offset == 0
             lines = [f'{name}, {place}' + (', KEY' if is_key else '')]
-            drawn = fit(visualizer.draw_results(*result), size)
+            drawn = fit(visualizer.draw_results(*result)[part], size)
             panels.append(Panel(drawn, lines, is_key=is_key))
         grid.append(panels)
     return visualizer.add_legend(panel_grid(grid), first[0][1])
+
+
+def _part(image: np.ndarray, crop: Sequence[int] | None) -> tuple[slice, slice]:
+    if crop is None:
+        return np.s_[:, :]
+    x, y, width, height = crop
+    if min(x, y) < 0 or min(width, height) < 1:
+        raise ValueError(f'crop must be x, y >= 0 and width, height >= 1, got {crop}')
+    if y + height > image.shape[0] or x + width > image.shape[1]:
+        raise ValueError(
+            f'crop {crop} (x, y, width, height) reaches past the frame of '
+            f'{image.shape[1]} x {image.shape[0]} pixels'
+        )
+    return np.s_[y : y + height, x : x + width]
 
 
 def tabulate(
