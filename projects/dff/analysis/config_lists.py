@@ -88,11 +88,11 @@ def _configs(root: Path, folder: str) -> list[Path]:
 def _model(path: Path, name: str, collection: str) -> dict[str, Any]:
     cfg = _load(path)
     metadata: dict[str, Any] = {'Task': _task(cfg)}
-    if length := _length(cfg):
-        metadata['Schedule'] = length
-    batch = (cfg.get('train_dataloader') or {}).get('batch_size')
-    if length and batch:
-        metadata['Batch Size'] = batch
+    train = cfg.get('train_cfg') or {}
+    for key, unit in UNITS.items():
+        if train.get(key):
+            metadata[unit.capitalize()] = train[key]
+            metadata['Batch Size'] = cfg.train_dataloader.batch_size
     return {
         'Name': path.stem,
         'In Collection': collection,
