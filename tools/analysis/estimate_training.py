@@ -1,0 +1,108 @@
+"""Estimate hours and memory of a training from its arithmetic, without a GPU.
+
+One step of one sample is run on the CPU and counted; the number of samples is the
+config's (max_iters x auto_scale_lr.base_batch_size). What a GPU keeps up of its peak
+is an assumption, given as --tflops. Estimates, no measurement.
+
+Example:
+    python tools/analysis/estimate_training.py configs/vid/dff_rfcn_r101_vid.py
+    python tools/analysis/estimate_training.py \
+        configs/cityscapes/dff_fcn_r101_cityscapes.py --size 1024x2048
+"""
+
+import argparse
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import MODELS, init_default_scope
+
+import dff  # noqa: F401  (registers the models)
+from dff.analysis.atomic import write_json
+from dff.analysis.dff_model import parse_size
+from dff.analysis.markdown import to_markdown
+from dff.analysis.training_cost import StepCost, make_training_data, measure_step
+
+GIB = 2**30
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', nargs='+')
+    parser.add_argument(
+        '--size', type=parse_size, default=(600, 1000), help='HxW (default: 600x1000)'
+    )
+    parser.add_argument('--gpus', type=int, nargs='+', default=[4, 8])
+    parser.add_argument(
+        '--tflops',
+        type=float,
+        nargs='+',
+        default=[5.0, 20.0],
+        help='1e12 operations a second that a GPU keeps up (default: 5 20)',
+    )
+    parser.add_argument('--out', help='JSON file of the counts')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    return parser.parse_args()
+
+
+def measure(cfg: Config, size: tuple[int, int]) -> StepCost:
+    """Build the model of a config with random weights and count a step of it."""
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    torch.manual_seed(0)
+    # init_weights is not called: nothing downloads
+    model = MODELS.build(cfg.model)
+    return measure_step(model, make_training_data(model, size))
+
+
+def rows_of(
+    cfg: Config, name: str, cost: StepCost, args: argparse.Namespace
+) -> list[list[str]]:
+    """Lay out one row for each number of GPUs."""
+    total = cfg.auto_scale_lr.base_batch_size
+    num_samples = cfg.train_cfg.max_iters * total
+    rows = []
+    for gpus in args.gpus:
+        batch_size = -(-total // gpus)
+        hours = [
+            cost.hours(num_samples, num_gpus=gpus, tflops=tflops)
+            for tflops in args.tflops
+        ]
+        rows.append(
+            [
+                name,
+                f'{2 * cost.macs / 1e12:.2f}',
+                f'{num_samples:,}',
+                f'{gpus} x {batch_size}',
+                f'{cost.memory(batch_size) / GIB:.1f}',
+                *(f'{value:.1f}' for value in hours),
+            ]
+        )
+    return rows
+
+
+def main() -> None:
+    """Count and print."""
+    args = parse_args()
+    rows, counts = [], {}
+    for path in args.config:
+        cfg = Config.fromfile(path)
+        cfg.merge_from_dict(args.cfg_options)
+        cost = measure(cfg, args.size)
+        counts[path] = vars(cost)
+        rows += rows_of(cfg, path, cost, args)
+    head = [
+        'config',
+        'TFLOP a sample',
+        'samples',
+        'GPUs x batch',
+        'GiB a GPU, at least',
+    ]
+    print(to_markdown([*head, *(f'hours at {t:g} TFLOP/s' for t in args.tflops)], rows))
+    if args.out:
+        write_json(counts, args.out)
+
+
+if __name__ == '__main__':
+    main()
