@@ -150,6 +150,22 @@ def test_a_run_says_how_it_was_made(root):
         fill(root, block('other variants'))
 
 
+def test_a_report_is_what_the_tool_prints():
+    """Of this repository: the job needs configs."""
+    pages = ResultPages(ROOT)
+    page = ROOT / 'README.md'
+    first = pages.block('camvid report number=1', page)
+    rows = [line for line in first.splitlines() if line.startswith('| ')]
+    variants = pages.block('camvid variants', page).splitlines()
+    assert rows == [line for line in variants if line.startswith('| ')]
+    summary = pages.block('camvid report "title=Against Frame"', page)
+    assert find_cell(summary, 'DFF', 'won back') == pages.value(
+        'camvid summary DFF "won back"'
+    )
+    with pytest.raises(ValueError, match='must pick one of .*Against Frame'):
+        pages.block('camvid report title=Nothing', page)
+
+
 def test_test_sets_and_factor_of_a_plan(root):
     plan = dict(figure='AP', factor=100, variants={'DFF': {}}, tests={'the park': {}})
     (root / 'ap.yaml').write_text(yaml.safe_dump(plan))

@@ -12,7 +12,12 @@ from .complexity_report import format_model
 from .markdown import to_markdown
 from .offset_curves import Curve, read_curve, tabulate_curves
 from .result_runs import Run, check_known, names_in, parse_tables
-from .result_variants import make_classes, make_variants, make_variants_summary
+from .result_variants import (
+    make_classes,
+    make_report,
+    make_variants,
+    make_variants_summary,
+)
 from .variant_tables import make_summary
 
 Options = Mapping[str, str]
@@ -193,6 +198,7 @@ KINDS: dict[str, tuple[Callable[[Run, Options], str], tuple[str, ...]]] = {
     'variants': (make_variants, ('figure', 'rows', 'offsets', 'test')),
     'summary': (make_variants_summary, ('figure', 'test')),
     'classes': (make_classes, ('offset', 'rows', 'test')),
+    'report': (make_report, ('title', 'number')),
     'offsets': (make_offsets, ('curves', 'figure')),
     'won_back': (make_won_back, ('curves', 'figure', 'copied', 'offsets', 'interval')),
     'flow': (make_flow, ()),

@@ -51,6 +51,29 @@ def make_classes(run: Run, options: Options) -> str:
     return make_class_table(_select_rows(by_class, options), int(options['offset']))
 
 
+def make_report(run: Run, options: Options) -> str:
+    """Print the tables of `run_variants.py --report` whose titles begin with `title=`.
+
+    `number=` takes one of several, from 1: plans with test sets have each table once a
+    set.
+    """
+    from .variants import VariantJob  # needs all that a job needs; reading does not
+
+    _read_files(run, {'test': next(iter(_plan(run).get('tests', {'': None})))})
+    job = VariantJob(run.root, run.root / run.info['plan'], run.folder)
+    parts = iter(job.report().split('\n\n'))
+    sections = [
+        f'{title}\n\n{table}' for title, table in zip(parts, parts, strict=True)
+    ]
+    found = [text for text in sections if text.startswith(options.get('title', ''))]
+    if 'number' in options:
+        found = found[int(options['number']) - 1 :][:1]
+    if not found:
+        titles = [text.split('\n')[0] for text in sections]
+        raise ValueError(f'title and number must pick one of {titles}')
+    return '\n\n'.join(found)
+
+
 def _plan(run: Run) -> Config:
     if 'plan' not in run.info:
         raise ValueError(f'run.yml of {run.name} must name its `plan`')
