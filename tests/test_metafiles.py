@@ -31,6 +31,8 @@ def test_the_index_parses_without_a_complaint(index):
 
 
 def test_every_config_is_one_model(index):
+    folders = {path.parent.name for path in (ROOT / 'configs').glob('*/*.py')}
+    assert folders - {'_base_'} == set(FOLDERS), 'needs README.md and metafile.yml'
     here = {
         path.relative_to(ROOT).as_posix()
         for folder in FOLDERS
