@@ -71,8 +71,8 @@ def error(flow, truth):
     return np.linalg.norm(flow - truth, axis=-1)[is_known].mean()
 
 
-# measured: fast 0.35, slow 0.0
-@pytest.mark.parametrize(('preset', 'bound'), [('fast', 0.42), ('slow', 0.42)])
+# measured: fast 0.351, slow 0.251
+@pytest.mark.parametrize(('preset', 'bound'), [('fast', 0.42), ('slow', 0.31)])
 def test_rubber_whale(dff_data, preset, bound):
     folder = dff_data / 'flow/Middlebury'
     if not folder.exists():
