@@ -11,6 +11,7 @@ Example:
 """
 
 import argparse
+from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
@@ -42,7 +43,7 @@ def parse_args() -> argparse.Namespace:
         default=[5.0, 20.0],
         help='1e12 operations a second that a GPU keeps up (default: 5 20)',
     )
-    parser.add_argument('--out', help='JSON file of the counts')
+    parser.add_argument('--out', help='JSON file of the counts and of the table')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     return parser.parse_args()
 
@@ -91,7 +92,7 @@ def main() -> None:
         cfg.merge_from_dict(args.cfg_options)
         cost = measure(cfg, args.size)
         counts[path] = vars(cost)
-        rows += rows_of(cfg, path, cost, args)
+        rows += rows_of(cfg, Path(path).stem, cost, args)
     head = [
         'config',
         'TFLOP a sample',
@@ -99,9 +100,10 @@ def main() -> None:
         'GPUs x batch',
         'GiB a GPU, at least',
     ]
-    print(to_markdown([*head, *(f'hours at {t:g} TFLOP/s' for t in args.tflops)], rows))
+    head += [f'hours at {tflops:g} TFLOP/s' for tflops in args.tflops]
+    print(to_markdown(head, rows))
     if args.out:
-        write_json(counts, args.out)
+        write_json(dict(counts=counts, table=[head, *rows]), args.out)
 
 
 if __name__ == '__main__':
