@@ -73,12 +73,13 @@ def test_propagated_labels_move_with_the_image(save):
 
 def test_plain_frames_by_steps_from_the_key_frame(save, moving_video):
     options = dict(key=1, length=2, step=2, with_images=True, with_frame=False)
+    options['label'] = 'copied'
     (head, rows), picture = save(**options)
     frames = moving_video()
     assert head == ['key + 0', 'key + 2']
     assert (panel(picture, 0, 0) == frames[1]).all()
     assert (panel(picture, 0, 1) == frames[3]).all()
-    assert list(rows) == ['DFF']
+    assert list(rows) == ['copied']
     assert (panel(picture, 1, 1) == panel(picture, 1, 0)).all()  # one key frame
 
 
@@ -159,6 +160,7 @@ def test_tool(
         (dict(key=-1), 'frames are counted from 0, got -1'),
         (dict(length=0), 'length and step must be at least 1, got 0 and 1'),
         (dict(step=0), 'length and step must be at least 1, got 3 and 0'),
+        (dict(label='Frame'), "label 'Frame' is that of the image model"),
         (dict(crop=[60, 0, 40, 9]), 'reaches past the frame of 96 x 64 pixels'),
         (dict(crop=[0, 0, 9, 0]), r'width, height >= 1, got \[0, 0, 9, 0\]'),
         (dict(opacity=2), r'opacity must be in \[0, 1\]'),

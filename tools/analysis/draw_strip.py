@@ -24,6 +24,9 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--step', type=int, default=1, help='from frame to frame (default: 1)'
     )
+    parser.add_argument(
+        '--label', default='DFF', help='name of the row of results (default: DFF)'
+    )
     parser.add_argument('--frame-config', help='image model for a row of its own above')
     parser.add_argument('--frame-checkpoint')
     parser.add_argument(

@@ -24,6 +24,7 @@ from .markdown import to_markdown
 
 Row = Sequence[tuple[np.ndarray, BaseDataElement]]  # frames and their predictions
 ModelFiles = tuple[str | os.PathLike | Config, str | os.PathLike | None]
+FRAME = 'Frame'  # the row of the image model
 
 
 def save_strip(
@@ -34,6 +35,7 @@ def save_strip(
     key: int = 0,
     length: int = 6,
     step: int = 1,
+    label: str = 'DFF',
     frame_model: ModelFiles | None = None,
     device: str = 'cpu',
     score_thr: float = 0.3,
@@ -49,6 +51,7 @@ def save_strip(
         key: Number k of the key frame, from 0.
         length: Frames in the strip, ``step`` from one to the next.
         step: See ``length``.
+        label: Name of the row of results.
         frame_model: Config and checkpoint of an image model, for a row of its own.
         device: Where the models run.
         score_thr: Boxes above it are drawn.
@@ -61,17 +64,15 @@ def save_strip(
     Raises:
         ValueError: If the video lacks the frames, or a model is of the wrong kind.
     """
-    check_picture_path(out)
-    if length < 1 or step < 1:
-        raise ValueError(f'length and step must be at least 1, got {length} and {step}')
+    _check(out, length=length, step=step, label=label)
     offsets = range(0, length * step, step)
     images = read_frames(video, range(key, key + offsets[-1] + 1))
     inferencer = VideoInferencer(*model, device=device, interval=len(images))
     meta = inferencer.dataset_meta
     visualizer = VideoVisualizer(meta, score_thr=score_thr, opacity=opacity)
-    rows = {'DFF': list(inferencer.with_images(images))[::step]}
+    rows = {label: list(inferencer.with_images(images))[::step]}
     if frame_model is not None:
-        rows = {'Frame': _frame_row(frame_model, images[::step], device), **rows}
+        rows = {FRAME: _frame_row(frame_model, images[::step], device), **rows}
     picture = draw_strip(rows, visualizer, key=key, offsets=offsets, **layout)
     with write_atomically(out) as temporary:
         write_picture(picture, temporary)
@@ -91,7 +92,7 @@ def draw_strip(
     """Draw rows of results, one frame beside the other, and a legend of labels.
 
     Args:
-        rows: Rows by their names; the first frame of 'DFF' is marked as the key frame.
+        rows: Rows by their names; but for that of Frame the first is marked as key.
         visualizer: Draws the results.
         offsets: i - k of each column.
         key: Number k of the key frame.
@@ -114,7 +115,7 @@ def draw_strip(
     for name, row in rows.items():
         panels = []
         for result, place, offset in zip(row, places, offsets, strict=True):
-            is_key = name == 'DFF' and offset == 0
+            is_key = name != FRAME and offset == 0
             lines = [f'{name}, {place}' + (', KEY' if is_key else '')]
             drawn = fit(visualizer.draw_results(*result)[part], size)
             panels.append(Panel(drawn, lines, is_key=is_key))
@@ -162,6 +163,14 @@ def tabulate(
 def _agreement(a: BaseDataElement, b: BaseDataElement) -> float:
     same = a.pred_sem_seg.data == b.pred_sem_seg.data
     return float(same.float().mean())
+
+
+def _check(out: str | os.PathLike, *, length: int, step: int, label: str) -> None:
+    check_picture_path(out)
+    if length < 1 or step < 1:
+        raise ValueError(f'length and step must be at least 1, got {length} and {step}')
+    if label == FRAME:
+        raise ValueError(f'label {FRAME!r} is that of the image model')
 
 
 def _frame_row(files: ModelFiles, images: Sequence[np.ndarray], device: str) -> Row:
