@@ -231,6 +231,22 @@ def test_fixed_offsets(make_vid_set, clamp):
     assert data.get_video_spans() == ([(0, 8), (8, 12)] if clamp else [(0, 4)])
 
 
+def test_every_nth_frame_at_fixed_offsets(make_vid_set):
+    root = make_vid_set((7, 4), is_labelled=lambda video, frame: frame != 2)
+    data = build(root, test_mode=True, test_offsets=[0, 1], frame_stride=2)
+    pairs = {
+        (int(item['data_samples'].frame_id), int(item['data_samples'].offset))
+        for item in (data[i] for i in range(4, len(data)))
+    }
+    curs = [frame_of(data[i]['inputs']['cur']) for i in range(len(data))]
+    # of 1, 3, 4, 5, 6 every second; of the other video 1 and 3 would have their keys
+    assert sorted(curs) == [1, 1, 4, 4, 6, 6, 11, 11]
+    assert data.num_left_out == 2
+    assert {offset for _, offset in pairs} == {0, 1}
+    with pytest.raises(ValueError, match='frame_stride must be >= 1, got 0'):
+        build(root, test_mode=True, test_offsets=[0], frame_stride=0)
+
+
 def test_stills_need_to_be_asked_for(make_vid_set):
     root = make_vid_set((3,))
 

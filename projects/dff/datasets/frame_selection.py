@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from mmengine.logging import print_log
 
 from .video_index import VideoIndex
 
@@ -63,12 +64,37 @@ def select_training(
     return items
 
 
+def select_test(
+    index: VideoIndex, offsets: Sequence[int] | None, **options
+) -> tuple[list[Item], int]:
+    """Choose all frames as a stream, or the pairs of :func:`select_pairs`.
+
+    Args:
+        index: The frames.
+        offsets: The offsets, None for a stream.
+        options: Of :func:`select_pairs`.
+
+    Returns:
+        The items, and how many labelled frames were left out.
+    """
+    if offsets is None:
+        return [Item(i) for i in range(len(index))], 0
+    items, left_out = select_pairs(index, offsets, **options)
+    print_log(
+        f'{len(items)} pairs at offsets {list(offsets)}; {left_out} labelled frames '
+        'left out of every offset, for want of predecessors',
+        logger='current',
+    )
+    return items, left_out
+
+
 def select_pairs(
     index: VideoIndex,
     offsets: Sequence[int],
     *,
     clamp: bool,
     missing_is_error: bool,
+    stride: int = 1,
 ) -> tuple[list[Item], int]:
     """Pair each labelled frame i with k = i - o for every offset o.
 
@@ -80,14 +106,17 @@ def select_pairs(
         clamp: Whether the first frame of the video stands in for those before it.
         missing_is_error: Whether a hole inside a video raises; else its
             successors are left out, too.
+        stride: Take every n-th of a video's frames that have all their keys.
 
     Returns:
         The pairs, key by key, so that a model runs N_feat once a key frame, and how
         many labelled frames were left out.
     """
+    if stride < 1:
+        raise ValueError(f'frame_stride must be >= 1, got {stride}')
     items, left_out = [], 0
     for video, (start, stop) in enumerate(index.spans):
-        pairs = []
+        pairs, complete = [], 0
         first = index.frame_ids[start]
         for cur in range(start, stop):
             if not index.is_labelled[cur]:
@@ -109,6 +138,9 @@ def select_pairs(
                 )
             if None in keys:
                 left_out += 1
+                continue
+            complete += 1
+            if (complete - 1) % stride:
                 continue
             pairs.extend(
                 Item(cur, key, int(offset))

@@ -6,13 +6,12 @@ from typing import Literal
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import exists
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 from .file_pattern import FilePattern
-from .frame_selection import Item, select_pairs, select_training
+from .frame_selection import Item, select_test, select_training
 from .frame_source import build_frames, check_labels
 from .paired_pipeline import PairedPipeline, check_pairable
 from .still_motion import StillMotion
@@ -78,7 +77,8 @@ class VideoPairDataset(Dataset):
             still_motion: Arguments of `StillMotion`: what makes the key frame of a
                 training pair with k = i, whose `is_same` is then False. None: a copy.
             min_video_length: In training, leave out videos of fewer frames.
-            frame_stride: Take every n-th labelled frame of a video in training.
+            frame_stride: Take every n-th labelled frame of a video, in training and
+                with `test_offsets`; a stream has all.
             max_frames_per_video: Take at most so many, evenly spread.
             max_refetch: How many frames the pipeline may give up in a row.
         """
@@ -101,7 +101,13 @@ class VideoPairDataset(Dataset):
         )
         self.pipeline = PairedPipeline(pipeline)
         if test_mode:
-            self.items = self._select_test(test_offsets, clamp_test_offsets)
+            self.items, self.num_left_out = select_test(
+                self.index,
+                test_offsets,
+                clamp=clamp_test_offsets,
+                missing_is_error=missing == 'error',
+                stride=frame_stride,
+            )
         else:
             subset = dict(
                 stride=frame_stride,
@@ -173,19 +179,6 @@ class VideoPairDataset(Dataset):
                 f'{num_labelled} labelled, {self.num_left_out} of these left out for '
                 'want of predecessors'
             )
-
-    def _select_test(self, offsets: Sequence[int] | None, clamp: bool) -> list[Item]:
-        if offsets is None:
-            return [Item(i) for i in range(len(self.index))]
-        items, self.num_left_out = select_pairs(
-            self.index, offsets, clamp=clamp, missing_is_error=self.missing == 'error'
-        )
-        print_log(
-            f'{len(items)} pairs at offsets {list(offsets)}; {self.num_left_out} '
-            'labelled frames left out of every offset, for want of predecessors',
-            logger='current',
-        )
-        return items
 
     def _prepare_training(self, cur: int) -> dict | None:
         if not self.pairs:
