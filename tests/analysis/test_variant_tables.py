@@ -4,6 +4,7 @@ import pytest
 
 from dff.analysis.variant_tables import (
     make_class_table,
+    make_paper_table,
     make_summary,
     make_table,
     won_back,
@@ -53,3 +54,20 @@ def test_summary_is_taken_seed_by_seed():
     assert rows[3][4] == '92.6 ± 1.8 |'
     assert rows[2][3] == '0.0 ± 0.0'
     assert rows[4][1:] == ['-', '-', '-', '- |']
+
+
+def test_table_4_beside_the_papers():
+    """Two seeds, l = 2: differences to the Frame of the same seed."""
+    figures = {
+        'copied': {0: {0: 70.0, 1: 60.0}, 1: {0: 80.0, 1: 70.0}},
+        'DFF': {0: {0: 71.0, 1: 67.0}, 1: {0: 77.0, 1: 77.0}, 2: {0: 1.0, 1: 1.0}},
+        'short': {0: {0: 71.0}},
+    }
+    made = make_paper_table(
+        figures, {'Frame': 71.1, 'DFF': 69.2}, copied='copied', interval=2
+    )
+    assert made.splitlines()[2:] == [
+        '| Frame | 2 | 75.0 ± 5.0 | - | - | 71.1 | 0.0 |',
+        '| copied | 2 | 70.0 ± 5.0 | -5.0 ± 0.0 | 0.0 ± 0.0 | - | - |',
+        '| DFF | 2 | 73.0 ± 4.0 | -2.0 ± 1.0 | -1.0 ± 2.0 | 69.2 | -1.9 |',
+    ]

@@ -16,7 +16,8 @@ with open({log!r}, 'a') as log:
 if '{name}' == 'train':
     folder = pathlib.Path(args[args.index('--work-dir') + 1])
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'iter_7.pth').write_text('weights')
+    last = next((a for a in args if 'max_iters' in a), '=7').rpartition('=')[2]
+    (folder / f'iter_{{last}}.pth').write_text('weights')
 else:
     out = pathlib.Path(args[args.index('--offsets-out') + 1])
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ def calls(root):
 
 def test_each_training_once_from_the_right_weights(root):
     out = root / 'out'
-    figures = VariantJob(root, root / 'plan.py', out).run()
+    figures = VariantJob(root, root / 'plan.py', out).run()['']
     done = calls(root)
     trained = [Path(c[1]).stem for c in done if c[0] == 'train']
     assert sorted(trained[:2]) == ['flow', 'frame']
@@ -140,3 +141,35 @@ def test_report_of_a_job(root):
     )
     assert f'| DFF | -1.0 ± 0.0 | {dff - 1:.1f} ± 0.5 | -100.0 ± 0.0 |' in report
     assert report.endswith('|  | car |\n| --- | --- |\n| DFF | 7.0 |\n| copy | 7.0 |\n')
+
+
+def test_test_sets_options_and_factor(root):
+    plan = Config.fromfile(root / 'plan.py')
+    plan.factor = 100
+    plan.tests = {'A set': {'ann_file': 'a.json'}, 'B': {}}
+    plan.trainings.frame.options = {'train_cfg.max_iters': 3}
+    plan.variants['copy']['options'] = {'scale': [1, 2]}
+    plan.tables = dict(copied='copy', offsets=[1], interval=2, paper=dict(Frame=7.0))
+    plan.dump(root / 'plan.py')
+    out = root / 'out'
+    figures = VariantJob(root, root / 'plan.py', out, seeds=[0]).run()
+    tests = [c for c in calls(root) if c[0] == 'test']
+    assert [c[c.index('--offsets-out') + 1] for c in tests] == [
+        f'{out}/figures/{name}/{row}_seed0.json'
+        for row in ('DFF', 'copy')
+        for name in ('A_set', 'B')
+    ]
+    first, second, third, fourth = (
+        c[c.index('--cfg-options') + 1 :] if '--cfg-options' in c else [] for c in tests
+    )
+    assert (first, second) == (['ann_file=a.json'], [])
+    assert (third, fourth) == (['scale=[1,2]', 'ann_file=a.json'], ['scale=[1,2]'])
+    assert tests[2][2] == f'{out}/seed0/frame/iter_3.pth'
+    dff = next(c for c in calls(root) if c[:2] == ['train', f'{root}/configs/dff.py'])
+    assert f'load_from={out}/seed0/frame/iter_3.pth' in dff
+    value = 100 * (50 + len('copy_seed0.json'))
+    assert figures['B']['copy'] == {0: {0: value, 1: value - 100}}
+    report = (out / 'table.md').read_text()
+    assert report.startswith('A set: mIoU x 100, mean')
+    assert '\n\nB: mIoU x 100, mean' in report
+    assert f'| Frame | 1 | {value:.1f} ± 0.0 | - | - | 7.0 | 0.0 |' in report

@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from .result_runs import Run, check_known, names_in
 from .variant_tables import make_class_table, make_summary, make_table
+from .variants import VariantJob
 
 Options = Mapping[str, str]
 Figures = dict[str, dict[int, dict[int, float]]]  # by row, seed and offset
@@ -57,8 +58,6 @@ def make_report(run: Run, options: Options) -> str:
     `number=` takes one of several, from 1: plans with test sets have each table once a
     set.
     """
-    from .variants import VariantJob  # needs all that a job needs; reading does not
-
     _read_files(run, {'test': next(iter(_plan(run).get('tests', {'': None})))})
     job = VariantJob(run.root, run.root / run.info['plan'], run.folder)
     parts = iter(job.report().split('\n\n'))

@@ -76,6 +76,52 @@ def make_summary(
     return to_markdown(head, rows)
 
 
+def make_paper_table(
+    figures: Mapping[str, Seeds],
+    paper: Mapping[str, float],
+    *,
+    copied: str,
+    interval: int,
+) -> str:
+    """Lay out Table 4: the mean over the offsets 0 to l - 1 beside the paper's.
+
+    Frame is offset 0 of the copied features, seed by seed; differences are of the
+    same seed. Columns: seeds; ours; ours less Frame; ours at offset 0 less Frame; the
+    paper's figure, and the same less its Frame.
+
+    Args:
+        figures: By variant, seed and offset; rows that lack an offset are left out.
+        paper: The paper's figure by variant, Frame's as 'Frame'.
+        copied: Name of the variant that copies features with the weights of Frame.
+        interval: l.
+    """
+    head = ['', 'seeds', 'mean', 'mean - Frame', 'key frames - Frame']
+    head += ['paper', 'paper - Frame']
+    frames = {seed: curve[0] for seed, curve in figures.get(copied, {}).items()}
+    rows = [_paper_row('Frame', paper, [list(frames.values()), [], []])]
+    for name, seeds in figures.items():
+        columns: list[list[float]] = [[], [], []]
+        for seed, curve in seeds.items():
+            if seed not in frames or any(o not in curve for o in range(interval)):
+                continue
+            ours = mean(curve[offset] for offset in range(interval))
+            columns[0].append(ours)
+            columns[1].append(ours - frames[seed])
+            columns[2].append(curve[0] - frames[seed])
+        if columns[0]:
+            rows.append(_paper_row(name, paper, columns))
+    return to_markdown(head, rows)
+
+
+def _paper_row(
+    name: str, paper: Mapping[str, float], columns: Sequence[Sequence[float]]
+) -> list[str]:
+    row = [name, str(len(columns[0])), *map(_spread, columns)]
+    if name not in paper:
+        return [*row, '-', '-']
+    return [*row, f'{paper[name]:.1f}', f'{paper[name] - paper["Frame"]:.1f}']
+
+
 def won_back(
     curve: Curve, *, frame: float, copied: Curve, offsets: Sequence[int]
 ) -> float:

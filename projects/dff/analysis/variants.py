@@ -1,13 +1,12 @@
 """Variants of a video model, trained and tested by one resumable job (paper Tab. 4).
 
-A plan is a config file: which configs are trained from what, which are tested with
-whose weights, and with which seeds.
+A plan says which configs are trained from what, which are tested with whose weights,
+on which test sets and with which seeds: :mod:`dff.analysis.variant_plan`.
 """
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +14,11 @@ from mmengine.config import Config
 
 from .atomic import write_atomically, write_json
 from .steps import Step, StepError, run_command, run_steps
-from .variant_tables import make_class_table, make_summary, make_table
+from .variant_plan import Training, Variant, VariantPlan
+from .variant_tables import make_class_table, make_paper_table, make_summary, make_table
 
 CLASS = 'IoU.'  # figures of one class
-
-
-@dataclass(frozen=True)
-class Training:
-    """One training of a plan.
-
-    Attributes:
-        config: Path from the folder of configs.
-        load_from: Name of the training whose last checkpoint it starts from.
-        flow: Name of the training whose flow network it starts from.
-        is_shared: Whether one training serves all seeds.
-    """
-
-    config: str
-    load_from: str | None = None
-    flow: str | None = None
-    is_shared: bool = False
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One row of the table.
-
-    Attributes:
-        config: Path from the folder of configs.
-        weights: Name of the training whose last checkpoint is tested.
-        flow: Name of the training whose flow network is put beside these weights,
-            without joint training ("separate").
-        is_copied: Whether it is an image model whose results are copied: its config
-            has a ``CopiedResultsMetric`` as ``test_evaluator``.
-    """
-
-    config: str
-    weights: str
-    flow: str | None = None
-    is_copied: bool = False
+Figures = dict[str, dict[int, dict[int, float]]]  # by variant, seed, offset
 
 
 class VariantJob:
@@ -61,9 +26,7 @@ class VariantJob:
 
     Args:
         root: Folder that holds `configs` and `tools`.
-        plan: Config file with `seeds`, `offsets`, `figure`, `trainings`, `variants`,
-            and perhaps `tables`: what :func:`make_summary` needs, and the offsets of
-            tables by class, `class_offsets`.
+        plan: Config file, see :class:`~dff.analysis.variant_plan.VariantPlan`.
         out: Folder to write; a job that was stopped goes on there.
         iterations: Of every training, in place of the configs'; to try a plan out.
         seeds: In place of the plan's.
@@ -84,44 +47,47 @@ class VariantJob:
     ) -> None:
         self.root, self.out = root.resolve(), out.resolve()
         self.iterations = iterations
-        cfg = Config.fromfile(plan)
-        self.seeds = list(seeds or cfg.seeds)
-        self.offsets, self.figure = list(cfg.offsets), cfg.figure
-        self.tables = dict(cfg.get('tables', {}))
-        self.trainings = {n: Training(**v) for n, v in cfg.trainings.items()}
-        self.variants = {n: Variant(**v) for n, v in cfg.variants.items()}
-        self._check()
-        self.trainings = _in_order(self.trainings)
+        self.plan = VariantPlan(plan, seeds)
 
-    def run(self) -> dict[str, dict[int, dict[int, float]]]:
+    def run(self) -> dict[str, Figures]:
         """Do what is not done yet, and write `table.md` and `table.json`.
 
         Returns:
-            The figure by variant, seed and offset.
+            The figure by test set, variant, seed and offset.
         """
         run_steps(self._steps(), self.out)
-        figures = self.read()
+        figures = {test: self.read(test) for test in self.plan.tests}
         write_json(figures, self.out / 'table.json')
         with write_atomically(self.out / 'table.md') as temporary:
             temporary.write_text(self.report() + '\n')
         return figures
 
-    def read(self) -> dict[str, dict[int, dict[int, float]]]:
+    def read(self, test: str = '') -> Figures:
         """Read the figures of all tests that are done: variant, seed, offset."""
-        read = self._read_all()
-        return {name: row[self.figure] for name, row in read.items()}
+        read = self._read_all(test)
+        return {name: row[self.plan.figure] for name, row in read.items()}
 
     def report(self) -> str:
         """Write the tables of all tests that are done, as Markdown."""
-        read = self._read_all()
-        figures = {name: row[self.figure] for name, row in read.items()}
-        parts = [
-            f'{self.figure}, mean ± half the range over seeds',
-            make_table(figures),
-        ]
-        given = self.tables
+        parts = [self._report(test) for test in self.plan.tests]
+        return '\n\n'.join(parts)
+
+    def _report(self, test: str) -> str:
+        read, given = self._read_all(test), self.plan.tables
+        figures = {name: row[self.plan.figure] for name, row in read.items()}
+        unit = '' if self.plan.factor == 1 else f' x {self.plan.factor}'
+        title = f'{test}: {self.plan.figure}' if test else self.plan.figure
+        title = f'{title}{unit}, mean ± half the range over seeds'
+        parts = [title, make_table(figures)]
+        names = ('copied', 'offsets', 'interval')
         if given.get('copied') in figures:
-            names = ('copied', 'offsets', 'interval')
+            if 'paper' in given:
+                options = dict(copied=given['copied'], interval=given['interval'])
+                table = make_paper_table(figures, given['paper'], **options)
+                title = (
+                    f'Table 4, l = {given["interval"]}: mean over offsets 0 to l - 1'
+                )
+                parts += [title, table]
             summary = make_summary(figures, **{name: given[name] for name in names})
             parts += ['Against Frame and copied features', summary]
         by_class = {
@@ -133,58 +99,47 @@ class VariantJob:
             parts += [title, make_class_table(by_class, offset)]
         return '\n\n'.join(parts)
 
-    def _read_all(self) -> dict[str, dict[str, dict[int, dict[int, float]]]]:
-        """Read all figures: variant, name of the figure, seed, offset."""
-        read: dict[str, dict[str, dict[int, dict[int, float]]]] = {}
-        for variant in self.variants:
-            for seed in self.seeds:
-                path = self._figures(variant, seed)
+    def _read_all(self, test: str) -> dict[str, Figures]:
+        """Read figures, times `factor`: variant, name of the figure, seed, offset."""
+        read: dict[str, Figures] = {}
+        for variant in self.plan.variants:
+            for seed in self.plan.seeds:
+                path = self._figures(variant, seed, test)
                 if not path.is_file():
                     continue
                 for offset, row in json.loads(path.read_text())['offsets'].items():
                     for name, value in row.items():
                         curves = read.setdefault(variant, {}).setdefault(name, {})
+                        value = value * self.plan.factor
                         curves.setdefault(seed, {})[int(offset)] = value
         return read
 
-    def _check(self) -> None:
-        named = {n: (t.load_from, t.flow) for n, t in self.trainings.items()}
-        named |= {n: (v.weights, v.flow) for n, v in self.variants.items()}
-        unknown = [
-            f'{source} (of {name})'
-            for name, sources in named.items()
-            for source in sources
-            if source is not None and source not in self.trainings
-        ]
-        if unknown:
-            raise ValueError(
-                f'the plan has the trainings {sorted(self.trainings)}, but names '
-                f'{unknown}'
-            )
-
     def _steps(self) -> list[Step]:
         steps = []
-        for seed in self.seeds:
-            for name, training in self.trainings.items():
-                if training.is_shared and seed != self.seeds[0]:
+        for seed in self.plan.seeds:
+            for name, training in self.plan.trainings.items():
+                if training.is_shared and seed != self.plan.seeds[0]:
                     continue
                 title = f'train {name}, seed {seed}'
                 out = (self._last(name, seed),)
                 steps.append(Step(f'{seed}_train_{name}', title, self._train, out))
-            for name in self.variants:
-                title = f'test {name}, seed {seed}'
-                out = (self._figures(name, seed),)
-                steps.append(Step(f'{seed}_test_{name}', title, self._test, out))
+            for name in self.plan.variants:
+                for test in self.plan.tests:
+                    title = f'test {name}, seed {seed}' + (f', {test}' if test else '')
+                    out = (self._figures(name, seed, test),)
+                    key = f'{seed}_test_{name}' + (f'@{test}' if test else '')
+                    steps.append(Step(key, title, self._test, out))
         return steps
 
     def _train(self, step: Step, log: Path) -> None:
         seed, name = _parse(step, '_train_')
-        training = self.trainings[name]
+        training = self.plan.trainings[name]
         options = {
             'randomness.seed': seed,
             'val_cfg': None,
             'val_dataloader': None,
             'val_evaluator': None,
+            **training.options,
         }
         if training.load_from:
             options['load_from'] = self._last(training.load_from, seed)
@@ -199,17 +154,18 @@ class VariantJob:
 
     def _test(self, step: Step, log: Path) -> None:
         seed, name = _parse(step, '_test_')
-        variant = self.variants[name]
+        name, _, test = name.partition('@')
+        variant = self.plan.variants[name]
         weights = self._last(variant.weights, seed)
         if variant.flow is not None:
             weights = self._join(name, variant, seed)
-        out = self._figures(name, seed)
-        offsets = ','.join(map(str, self.offsets))
+        out = self._figures(name, seed, test)
+        offsets = ','.join(map(str, self.plan.offsets))
         arguments = [weights, '--work-dir', out.parent / 'logs']
-        options = {}
+        options = {**variant.options, **self.plan.tests[test]}
         if variant.is_copied:
             name = 'test_evaluator'
-            options = {f'{name}.offsets': f'[{offsets}]', f'{name}.out_file': out}
+            options |= {f'{name}.offsets': f'[{offsets}]', f'{name}.out_file': out}
         else:
             arguments += ['--offsets', offsets, '--offsets-out', out]
         self._tool('test.py', variant.config, *arguments, log=log, options=options)
@@ -218,7 +174,9 @@ class VariantJob:
         """Put the weights and the flow network of two trainings into one file."""
         out = self.out / f'seed{seed}' / f'{name}.pth'
         cfg = Config.fromfile(self.root / 'configs' / variant.config)
-        cfg.merge_from_dict(self._flow_options(variant.flow, seed))
+        cfg.merge_from_dict(
+            {**variant.options, **self._flow_options(variant.flow, seed)}
+        )
         config = self.out / f'seed{seed}' / f'{name}.py'
         config.parent.mkdir(parents=True, exist_ok=True)
         cfg.dump(config)
@@ -246,40 +204,35 @@ class VariantJob:
         command = [sys.executable, self.root / 'tools' / tool]
         command += [self.root / 'configs' / config, *arguments]
         if options:
-            command += ['--cfg-options', *(f'{k}={v}' for k, v in options.items())]
+            words = [f'{k}={_as_option(v)}' for k, v in options.items()]
+            command += ['--cfg-options', *words]
         run_command([str(part) for part in command], log, cwd=self.root)
 
     def _folder(self, training: str, seed: int) -> Path:
-        shared = self.trainings[training].is_shared
+        shared = self.plan.trainings[training].is_shared
         return self.out / ('shared' if shared else f'seed{seed}') / training
 
     def _last(self, training: str, seed: int) -> Path:
         """Return the checkpoint that a training ends with."""
         last = self.iterations
         if last is None:
-            path = self.root / 'configs' / self.trainings[training].config
-            last = Config.fromfile(path).train_cfg.max_iters
+            given = self.plan.trainings[training]
+            cfg = Config.fromfile(self.root / 'configs' / given.config)
+            cfg.merge_from_dict(dict(given.options))
+            last = cfg.train_cfg.max_iters
         return self._folder(training, seed) / f'iter_{last}.pth'
 
-    def _figures(self, variant: str, seed: int) -> Path:
+    def _figures(self, variant: str, seed: int, test: str) -> Path:
         # options of a command lose their spaces
         name = f'{variant.replace(" ", "_")}_seed{seed}.json'
-        return self.out / 'figures' / name
+        return self.out / 'figures' / test.replace(' ', '_') / name
 
 
-def _in_order(trainings: Mapping[str, Training]) -> dict[str, Training]:
-    """Put what a training starts from before it."""
-    left, ordered = dict(trainings), {}
-    while left:
-        ready = [
-            name
-            for name, training in left.items()
-            if not {training.load_from, training.flow} & set(left)
-        ]
-        if not ready:
-            raise ValueError(f'the trainings {sorted(left)} start from each other')
-        ordered.update({name: left.pop(name) for name in ready})
-    return ordered
+def _as_option(value: Any) -> Any:
+    """Write lists as the command line reads them, without spaces."""
+    if isinstance(value, (list, tuple)):
+        return f'[{",".join(map(str, value))}]'
+    return value
 
 
 def _parse(step: Step, word: str) -> tuple[int, str]:
