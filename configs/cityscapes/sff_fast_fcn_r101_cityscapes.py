@@ -1,0 +1,16 @@
+# SFF-fast (paper Tab. 3): SIFT flow with its default parameters as F, on the weights of
+# Frame. For test; nothing is trained. Flows are kept, pair by pair.
+_base_ = './dff_fcn_r101_cityscapes.py'
+
+model = dict(
+    propagation=dict(
+        flow_estimator=dict(
+            _delete_=True,
+            type='ClassicalFlow',
+            method='sift',
+            preset='fast',
+            strides=(16,),
+            cache_dir='work_dirs/sift_fast_cityscapes',
+        )
+    )
+)

@@ -1,0 +1,5 @@
+# DFF fix N (paper Tab. 3): N as Frame left it, F and S are trained.
+_base_ = './dff_rfcn_mobilenetv2_pets.py'
+
+model = dict(frozen_modules=['detector'])
+load_from = 'work_dirs/frame_rfcn_mobilenetv2_pets_long/iter_400.pth'

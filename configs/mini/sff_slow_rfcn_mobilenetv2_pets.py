@@ -1,0 +1,17 @@
+# SFF-slow (paper Tab. 3): SIFT flow with its best parameters as F, on the weights of
+# Frame. For test; nothing is trained. Flows are kept, pair by pair.
+_base_ = './dff_rfcn_mobilenetv2_pets.py'
+
+model = dict(
+    propagation=dict(
+        flow_estimator=dict(
+            _delete_=True,
+            type='ClassicalFlow',
+            method='sift',
+            preset='slow',
+            working_scale=0.5,
+            strides=(16,),
+            cache_dir='work_dirs/sift_slow_mini',
+        )
+    )
+)
