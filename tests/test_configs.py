@@ -27,7 +27,8 @@ NAMES = sorted(
 )
 MODEL_NAMES = [name for name in NAMES if not name.startswith('flow/')]
 # What is only tested; it is another config's model.
-TRAINED = [name for name in MODEL_NAMES if not re.search(r'_offsets\.py$|/copy_', name)]
+TESTED = re.compile(r'_offsets\.py$|/copy_|/sff_|_separate_')
+TRAINED = [name for name in MODEL_NAMES if not TESTED.search(name)]
 DFF = [name for name in TRAINED if '/dff_' in name]
 SCOPES = {
     name: Config.fromfile(CONFIGS / name).get('default_scope') for name in MODEL_NAMES
@@ -216,8 +217,8 @@ def test_schedule_adds_up(name):
         ).groups()
         frame = read(f'{Path(name).parent}/{source}.py')
         assert frame.train_cfg.max_iters == int(last)
-        assert source.removesuffix('_mix') == re.sub(
-            '(?:dff|frame)_(.*?)(_dis|_noscale)?_([a-z]+)(_long|_mix|_copied)?$',
+        assert re.sub('_(mix|long)$', '', source) == re.sub(
+            '(?:dff|frame)_(.*?)(_dis|_noscale|_fixn|_fixf)?_([a-z]+)(_long|_mix|_copied)?$',
             r'frame_\1_\3',
             Path(name).stem,
         )
@@ -227,7 +228,7 @@ def test_schedule_adds_up(name):
 def test_dff_wraps_the_model_of_its_frame_config(name):
     cfg = read(name)
     frame = re.sub(
-        'dff_(.*?)(_dis|_noscale|_half|_inception)?'
+        'dff_(.*?)(_dis|_noscale|_half|_inception|_fixn|_fixf)?'
         '_([a-z]+)(_torchvision)?(_release)?.py',
         r'frame_\1_\3\4.py',
         name,
@@ -240,6 +241,7 @@ def test_dff_wraps_the_model_of_its_frame_config(name):
         'propagation',
         'key_frame_scheduler',
         'labels_only',
+        'frozen_modules',
         '_scope_',
     }
 

@@ -1,6 +1,9 @@
-# Copied features by the paper's protocol (Sec. 5.2). Tested with the Frame checkpoint.
-_base_ = './copy_rfcn_mobilenetv2_pets.py'
+# Baseline: the key frame's features are copied. Tested with the Frame checkpoint.
+_base_ = './dff_rfcn_mobilenetv2_pets.py'
 
+model = dict(
+    propagation=dict(flow_estimator=dict(_delete_=True, type='ZeroFlow', strides=(16,)))
+)
 test_dataloader = dict(dataset=dict(test_offsets=list(range(10))))
 test_evaluator = [
     dict(type='PerOffsetMetric', metric=dict(type='VIDMetric'), offsets=10),
