@@ -86,6 +86,15 @@ def test_each_training_once_from_the_right_weights(root):
     assert (out / 'table.md').read_text().count('\n') == 6
 
 
+def test_seeds_in_two_starts_share_what_is_shared(root):
+    out = root / 'out'
+    for seed in (1, 0):
+        VariantJob(root, root / 'plan.py', out, seeds=[seed]).run()
+    flows = [c for c in calls(root) if Path(c[1]).stem == 'flow']
+    assert len(flows) == 1
+    assert 'randomness.seed=0' in flows[0]
+
+
 def test_a_second_start_repeats_nothing(root):
     out = root / 'out'
     VariantJob(root, root / 'plan.py', out, seeds=[0]).run()

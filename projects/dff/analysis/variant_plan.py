@@ -69,6 +69,7 @@ class VariantPlan:
     def __init__(self, path: str | Path, seeds: Sequence[int] | None = None) -> None:
         cfg = Config.fromfile(path)
         self.seeds = list(seeds or cfg.seeds)
+        self.shared_seed = cfg.seeds[0]  # of what all seeds share, whichever are asked
         self.offsets, self.figure = list(cfg.offsets), cfg.figure
         self.factor = cfg.get('factor', 1)
         self.tables = dict(cfg.get('tables', {}))

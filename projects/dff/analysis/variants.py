@@ -120,9 +120,12 @@ class VariantJob:
             for name, training in self.plan.trainings.items():
                 if training.is_shared and seed != self.plan.seeds[0]:
                     continue
-                title = f'train {name}, seed {seed}'
+                title = f'train {name}' + (
+                    '' if training.is_shared else f', seed {seed}'
+                )
                 out = (self._last(name, seed),)
-                steps.append(Step(f'{seed}_train_{name}', title, self._train, out))
+                owner = 'shared' if training.is_shared else seed
+                steps.append(Step(f'{owner}_train_{name}', title, self._train, out))
             for name in self.plan.variants:
                 for test in self.plan.tests:
                     title = f'test {name}, seed {seed}' + (f', {test}' if test else '')
@@ -132,7 +135,8 @@ class VariantJob:
         return steps
 
     def _train(self, step: Step, log: Path) -> None:
-        seed, name = _parse(step, '_train_')
+        owner, _, name = step.name.partition('_train_')
+        seed = self.plan.shared_seed if owner == 'shared' else int(owner)
         training = self.plan.trainings[name]
         options = {
             'randomness.seed': seed,
@@ -153,7 +157,8 @@ class VariantJob:
         self._tool('train.py', training.config, *arguments, log=log, options=options)
 
     def _test(self, step: Step, log: Path) -> None:
-        seed, name = _parse(step, '_test_')
+        owner, _, name = step.name.partition('_test_')
+        seed = int(owner)
         name, _, test = name.partition('@')
         variant = self.plan.variants[name]
         weights = self._last(variant.weights, seed)
@@ -233,11 +238,6 @@ def _as_option(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return f'[{",".join(map(str, value))}]'
     return value
-
-
-def _parse(step: Step, word: str) -> tuple[int, str]:
-    seed, _, name = step.name.partition(word)
-    return int(seed), name
 
 
 __all__ = ['StepError', 'Training', 'Variant', 'VariantJob']
