@@ -9,7 +9,7 @@ model = dict(
             type='ClassicalFlow',
             method='sift',
             preset='slow',
-            working_scale=0.5,
+            working_scale=0.375,
             strides=(16,),
             cache_dir='work_dirs/sift_slow_mini',
         )
