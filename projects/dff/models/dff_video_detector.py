@@ -17,12 +17,12 @@ class DFFVideoDetector(DFFVideoModel):
         propagation: Config of :class:`FeaturePropagation`; its flow network's
             ``strides`` are those of the detector's feature levels.
         kwargs: As for :class:`DFFVideoModel`: ``key_frame_scheduler`` (default:
-            every 10th frame, paper Sec. 5), ``frozen_modules``,
+            every 10th frame, paper Sec. 5), ``frozen_modules``, ``split``,
             ``data_preprocessor``, ``init_cfg``.
 
     Raises:
-        ValueError: If the detector has no preprocessor of its own, or a frozen
-            pattern matches nothing.
+        ValueError: If the detector has no preprocessor of its own, a frozen pattern
+            matches nothing, or the detector cannot be split where ``split`` says.
     """
 
     wrapped_name = 'detector'

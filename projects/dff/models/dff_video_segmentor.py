@@ -30,12 +30,12 @@ class DFFVideoSegmentor(DFFVideoModel):
         pretrained: None; mmseg's ``init_model`` passes it to every segmentor.
         train_cfg: Likewise.
         kwargs: As for :class:`DFFVideoModel`: ``key_frame_scheduler`` (default:
-            every 5th frame, paper Sec. 5), ``frozen_modules``, ``data_preprocessor``,
-            ``init_cfg``.
+            every 5th frame, paper Sec. 5), ``frozen_modules``, ``split``,
+            ``data_preprocessor``, ``init_cfg``.
 
     Raises:
-        ValueError: If the segmentor has no preprocessor, or a frozen pattern matches
-            nothing.
+        ValueError: If the segmentor has no preprocessor, a frozen pattern matches
+            nothing, or the segmentor cannot be split where ``split`` says.
     """
 
     wrapped_name = 'segmentor'
@@ -58,15 +58,17 @@ class DFFVideoSegmentor(DFFVideoModel):
                     f'{name} belongs into the config of the segmentor, got {value!r} '
                     'outside of it'
                 )
-        super().__init__(segmentor, propagation, registry=MODELS, **kwargs)
+        # first, as the base class asks the seam
         self.feature_levels = feature_levels
         self.labels_only = labels_only
+        super().__init__(segmentor, propagation, registry=MODELS, **kwargs)
 
     @property
     def seam(self) -> SegmentorSeam:
         """Where N_feat ends and N_task begins."""
         return SegmentorSeam(
             self.segmentor,
+            place=self.place,
             feature_levels=self.feature_levels,
             labels_only=self.labels_only,
         )

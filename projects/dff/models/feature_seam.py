@@ -3,25 +3,29 @@
 Shapes: N images, H, W image, C channels, h, w a feature level.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
 
+from .split_point import Place, read_by_neck
+
 Window = tuple[int, int, int, int]  # y1, x1, y2, x2 in pixels of the padded image
 
 
 class FeatureSeam:
-    """Split an image model into N_feat and N_task at the end of ``extract_feat``.
+    """Split an image model into N_feat and N_task.
 
     Args:
         model: Detector of mmdet or segmentor of mmseg, which reach the pixels only
             through ``extract_feat``.
+        place: Where N_feat ends; None is the end of ``extract_feat``.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, place: Place | None = None) -> None:
         self.model = model
+        self.place = place
 
     def windows(self, images: Tensor) -> list[Window]:
         """Give the parts of images (N, 3, H, W) that ``predict`` looks at in turn."""
@@ -31,22 +35,41 @@ class FeatureSeam:
         """Run N_feat on images (N, 3, H, W).
 
         Returns:
-            What ``extract_feat`` gives; None in the place of a level that no head
-            reads.
+            What is propagated: what ``extract_feat`` gives, or the maps at the
+            split; None in the place of a level that nobody reads.
         """
-        return self.model.extract_feat(images)
+        if self.place is None:
+            return self.model.extract_feat(images)
+        read = self.outputs_read(training=self.model.training)
+        return self.place.head(self.model, images, read)
 
     def levels(self, feats: Any) -> Sequence[int] | None:
         """Tell which of the flow network's strides each level of ``feats`` has.
 
+        The strides are those of the levels read in training, in the levels' order.
+
         Returns:
             Indices into ``strides``; None if the levels are all of them, in order.
         """
-        return None
+        if self.place is None:
+            return None
+        *before, last = range(len(feats))  # the map at the split is always read
+        trained = [i for i in before if i in self.outputs_read(training=True)]
+        order = [*trained, last]
+        return [order.index(i) for i, feat in enumerate(feats) if feat is not None]
 
     def tail(self, feats: Any) -> Any:
         """Give what the model expects of ``extract_feat``."""
-        return feats
+        return feats if self.place is None else self.place.tail(self.model, feats)
+
+    def outputs_read(self, *, training: bool) -> Collection[int]:
+        """Tell which of the backbone's outputs (their places) somebody reads."""
+        count = len(self.model.backbone.out_indices)
+        return read_by_neck(getattr(self.model, 'neck', None), count)
+
+    def at_hand(self) -> AbstractContextManager:
+        """Give the context in which the heads work on what ``tail`` gives."""
+        return nullcontext() if self.place is None else self.place.at_hand(self.model)
 
     def post_processing(self) -> AbstractContextManager:
         """Give the context in which the model turns its output into results."""
@@ -75,7 +98,7 @@ class FeatureSeam:
             args: See ``run``.
         """
         handed_in = self._handed_in([self.tail(f) for f in feats])
-        with handed_in as calls, self.post_processing():
+        with handed_in as calls, self.at_hand(), self.post_processing():
             result = getattr(self.model, method)(images, *args)
         if len(feats) > 1 and calls[0] != len(feats):
             raise RuntimeError(

@@ -6,6 +6,8 @@ from typing import Any
 from mmengine.registry import MODELS
 from torch import Tensor
 
+STREAM_KEYS = ('video_id', 'frame_id')
+
 
 @dataclass
 class StreamState:
@@ -20,7 +22,7 @@ class StreamState:
         frame_id: Last frame seen.
         key_frame_id: Key frame k that the features come from.
         key_image: Key frame (1, 3, H, W) as the wrapped model got it.
-        key_feats: Features f_k, in the form that ``extract_feat`` gave them.
+        key_feats: Features f_k of each window, as ``seam.head`` gave them.
         key_shape: Image size (H, W) inside the padding of the key frame.
         flow: Flow M_{i->k} of the last propagated frame, (1, 2, h, w) in pixels of
             its own map; None where the last frame was a key frame.
@@ -43,6 +45,38 @@ class StreamState:
         """Forget everything; the next frame is a key frame."""
         for field in fields(self):
             setattr(self, field.name, None)
+
+    def begin(
+        self,
+        image: Tensor,
+        feats: Any,
+        *,
+        video_id: int | str,
+        frame_id: int,
+        shape: tuple[int, int],
+    ) -> None:
+        """Make a frame the key frame; nothing else is remembered.
+
+        Args:
+            image: The frame (1, 3, H, W), padded as the model gets it.
+            feats: Its features, without gradients.
+            video_id: Video of the frame.
+            frame_id: Its place in the video.
+            shape: Its size (H, W) inside the padding.
+        """
+        self.reset()
+        self.video_id, self.frame_id, self.key_frame_id = video_id, frame_id, frame_id
+        self.key_image, self.key_feats = image.detach(), feats
+        self.key_shape = tuple(shape)
+
+    def has_key(self, image: Tensor, *, video_id: int | str, frame_id: int) -> bool:
+        """Tell whether a frame is the key frame at hand, pixel for pixel."""
+        return (
+            not self.is_empty
+            and (self.video_id, self.key_frame_id) == (video_id, frame_id)
+            and self.key_image.shape == image.shape
+            and bool((self.key_image == image).all())
+        )
 
     def is_continued_by(
         self, *, video_id: int | str, frame_id: int, image: Tensor, shape: tuple
@@ -72,6 +106,22 @@ class StreamState:
 
     def __reduce__(self) -> tuple:
         return StreamState, ()
+
+
+def has_place(meta: dict) -> bool:
+    """Tell whether the metainfo of a test frame places it in a video.
+
+    Raises:
+        ValueError: If it does so by half.
+    """
+    missing = [name for name in STREAM_KEYS if name not in meta]
+    if len(missing) == 1:
+        raise ValueError(
+            f'a test frame needs {missing[0]}, too, in its metainfo to be placed '
+            'in its video; name it in `meta_keys` of the packing transform, or use '
+            f'VideoPairDataset; got {sorted(meta)}'
+        )
+    return not missing
 
 
 @MODELS.register_module()

@@ -1,6 +1,6 @@
 """Where a segmentor is cut: the levels its heads read, the windows it looks at."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .feature_seam import FeatureSeam, Window
 from .labels_only import labels_only
+from .split_point import Place
 
 # These heads take all levels in training and one map in eval, which is this entry of
 # the levels of training (mmseg 1.2.2: PIDNet's and DDRNet's backbones).
@@ -15,7 +16,7 @@ UNPACKING_HEADS = {'PIDHead': 1, 'DDRHead': 1}
 
 
 class SegmentorSeam(FeatureSeam):
-    """Split a segmentor of mmseg at the end of ``extract_feat``.
+    """Split a segmentor of mmseg.
 
     Levels that no head reads become None. In training the decode head and the
     auxiliary heads read, in prediction the decode head only. A model that tests by
@@ -24,6 +25,7 @@ class SegmentorSeam(FeatureSeam):
 
     Args:
         model: Segmentor.
+        place: See ``FeatureSeam``.
         feature_levels: Levels that the heads read; None finds out.
         labels_only: Whether predictions do without full-size scores.
     """
@@ -32,10 +34,11 @@ class SegmentorSeam(FeatureSeam):
         self,
         model: nn.Module,
         *,
+        place: Place | None = None,
         feature_levels: Sequence[int] | None = None,
         labels_only: bool = False,
     ) -> None:
-        super().__init__(model)
+        super().__init__(model, place=place)
         self.feature_levels = feature_levels
         self.labels_only = labels_only
 
@@ -58,8 +61,8 @@ class SegmentorSeam(FeatureSeam):
 
     def head(self, images: Tensor) -> Any:
         """Run N_feat on images (N, 3, H, W); see ``FeatureSeam.head``."""
-        feats = self.model.extract_feat(images)
-        if isinstance(feats, Tensor):
+        feats = super().head(images)
+        if self.place is not None or isinstance(feats, Tensor):
             return feats
         read = self._read_levels(len(feats), training=self.model.training)
         return type(feats)(
@@ -69,8 +72,10 @@ class SegmentorSeam(FeatureSeam):
     def levels(self, feats: Any) -> Sequence[int] | None:
         """Tell which of the flow network's strides each level of ``feats`` has.
 
-        The strides are those of the levels read in training, in the levels' order.
+        See ``FeatureSeam.levels``.
         """
+        if self.place is not None:
+            return super().levels(feats)
         if isinstance(feats, Tensor):
             names = [type(head).__name__ for head in self._heads(with_auxiliary=False)]
             return next(
@@ -78,6 +83,13 @@ class SegmentorSeam(FeatureSeam):
             )
         trained = sorted(self._read_levels(len(feats), training=True))
         return [trained.index(i) for i, feat in enumerate(feats) if feat is not None]
+
+    def outputs_read(self, *, training: bool) -> Collection[int]:
+        """Tell which of the backbone's outputs are read; see ``FeatureSeam``."""
+        if self.model.with_neck:
+            return super().outputs_read(training=training)
+        count = len(self.model.backbone.out_indices)
+        return self._read_levels(count, training=training)
 
     def _heads(self, *, with_auxiliary: bool) -> list[nn.Module]:
         model = self.model

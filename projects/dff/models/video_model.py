@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from dff.checkpoint import adapt_frame_state_dict
 
 from .feature_seam import FeatureSeam, cut, join_windows, shape_inside
+from .fit_flow import fit_flow
 from .image_model import build_image_model, freeze
-from .key_frame import StreamState
+from .key_frame import StreamState, has_place
 from .preprocessor import VideoDataPreprocessor
 from .propagation import FeaturePropagation, as_levels, like_feats
-
-STREAM_KEYS = ('video_id', 'frame_id')
+from .split_point import find_split
 
 
 class DFFVideoModel(BaseModel):
@@ -35,12 +35,18 @@ class DFFVideoModel(BaseModel):
         frozen_modules: Patterns (``fnmatch``) of module or parameter names that are
             not trained: no gradients, kept in eval mode. For example ``['detector']``
             (fix N) or ``['propagation.flow_estimator']`` (fix F).
+        split: Where N_feat ends (paper Tab. 5): how many layers N_task has, or the
+            backbone's stage that N_feat ends with; see :func:`find_split`. The config
+            of the flow network then gets its strides and scale channels from there.
+            None is the end of ``extract_feat``.
         data_preprocessor: Preprocessor for an image model whose config has none; this
             is how mmengine's Runner passes one from a config's top level.
         init_cfg: As in mmengine.
 
     Raises:
-        ValueError: If a frozen pattern matches nothing.
+        TypeError: If ``split`` is neither a number nor a name.
+        ValueError: If a frozen pattern matches nothing, or the model cannot be split
+            there.
     """
 
     wrapped_name = ''
@@ -55,6 +61,7 @@ class DFFVideoModel(BaseModel):
         registry: Registry,
         key_frame_scheduler: dict | Any = None,
         frozen_modules: Sequence[str] = (),
+        split: int | str | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -72,6 +79,9 @@ class DFFVideoModel(BaseModel):
             init_cfg=init_cfg,
         )
         setattr(self, self.wrapped_name, model)
+        self.split, self.place = split, find_split(model, split)
+        if split is not None:
+            propagation = fit_flow(propagation, self.seam)
         if isinstance(propagation, dict):
             propagation = MODELS.build(propagation)
         self.propagation: FeaturePropagation = propagation
@@ -97,7 +107,7 @@ class DFFVideoModel(BaseModel):
     @property
     def seam(self) -> FeatureSeam:
         """Where N_feat ends and N_task begins."""
-        return FeatureSeam(self.image_model)
+        return FeatureSeam(self.image_model, place=self.place)
 
     def reset_stream(self) -> None:
         """Forget the video; the next frame is a key frame."""
@@ -206,14 +216,8 @@ class DFFVideoModel(BaseModel):
         return results
 
     def _is_in_a_video(self, meta: dict) -> bool:
-        missing = [name for name in STREAM_KEYS if name not in meta]
-        if len(missing) == 1:
-            raise ValueError(
-                f'a test frame needs {missing[0]}, too, in its metainfo to be placed '
-                'in its video; name it in `meta_keys` of the packing transform, or use '
-                f'VideoPairDataset; got {sorted(meta)}'
-            )
-        if missing and not self._has_warned:
+        is_placed = has_place(meta)
+        if not is_placed and not self._has_warned:
             self._has_warned = True
             print_log(
                 'frames without video_id and frame_id in their metainfo are single '
@@ -223,7 +227,7 @@ class DFFVideoModel(BaseModel):
                 logger='current',
                 level=logging.WARNING,
             )
-        return not missing
+        return is_placed
 
     def _stream_feats(self, image: Tensor, meta: dict) -> list:
         """Give the features of the next frame of a stream and advance the state."""
@@ -247,11 +251,8 @@ class DFFVideoModel(BaseModel):
                 f'gives it; got {sorted(meta)}'
             )
         state, key_id = self.stream, meta['frame_id'] - meta['offset']
-        is_known = (
-            not state.is_empty
-            and (state.video_id, state.key_frame_id) == (meta['video_id'], key_id)
-            and state.key_image.shape == pair['key'].shape
-            and bool((state.key_image == pair['key']).all())
+        is_known = state.has_key(
+            pair['key'], video_id=meta['video_id'], frame_id=key_id
         )
         feats = (
             state.key_feats if is_known else self._set_key(pair['key'], meta, key_id)
@@ -267,14 +268,11 @@ class DFFVideoModel(BaseModel):
 
     def _set_key(self, image: Tensor, meta: dict, frame_id: int) -> list:
         feats = self._encode(image)
-        state = self.stream
-        state.reset()
-        state.video_id, state.frame_id = meta['video_id'], frame_id
-        state.key_frame_id, state.key_shape = frame_id, tuple(meta['img_shape'])
-        state.key_image = image.detach()
-        state.key_feats = [
+        kept = [
             like_feats([f.detach() for f in as_levels(part)], part) for part in feats
         ]
+        place = dict(video_id=meta['video_id'], frame_id=frame_id)
+        self.stream.begin(image, kept, shape=meta['img_shape'], **place)
         return feats
 
     def _propagate(self, image: Tensor, meta: dict) -> list:
@@ -293,7 +291,5 @@ class DFFVideoModel(BaseModel):
             feats.append(propagation.warp(key_feats, fields))
             flows.append(flow.detach())
         stride = propagation.flow_estimator.flow_stride
-        state.flow = join_windows(
-            flows, windows, size=image.shape[-2:], stride=stride
-        )
+        state.flow = join_windows(flows, windows, size=image.shape[-2:], stride=stride)
         return feats
