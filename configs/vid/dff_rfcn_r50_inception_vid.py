@@ -1,0 +1,16 @@
+# FlowNet Inception as F.
+_base_ = './dff_rfcn_r101_vid.py'
+
+model = dict(
+    detector=dict(
+        backbone=dict(
+            depth=50, init_cfg=dict(checkpoint='data/weights/resnet50_mxnet.pth')
+        )
+    ),
+    propagation=dict(
+        flow_estimator=dict(
+            type='FlowNetInception',
+            init_cfg=dict(checkpoint='data/weights/flownet_inception_chairs.pth'),
+        )
+    ),
+)
