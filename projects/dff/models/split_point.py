@@ -96,14 +96,17 @@ class BehindScores:
         self, model: nn.Module, images: Tensor, read: Collection[int]
     ) -> tuple[Tensor]:
         """Run N_feat; see :meth:`InsideBackbone.head`."""
-        feats = model.extract_feat(images)
+        return (self.scores(model, model.extract_feat(images)),)
+
+    def scores(self, model: nn.Module, feats: Sequence[Tensor]) -> Tensor:
+        """Run the 1x1 layers on what ``extract_feat`` gives; (N, C, h, w)."""
         if not isinstance(model, RFCN):
-            return (model.decode_head(feats),)
+            return model.decode_head(feats)
         maps = [
             *model.rpn_head.forward_single(feats[0]),
             *model.roi_head.score_maps(feats),
         ]
-        return (torch.cat(maps, dim=1),)  # (N, C, h, w)
+        return torch.cat(maps, dim=1)
 
     def tail(self, model: nn.Module, feats: Sequence[Tensor]) -> Sequence[Tensor]:
         """Leave the scores to the heads, which are ``at_hand``."""
