@@ -1,0 +1,6 @@
+# The stock RTMDet-tiny for the 30 classes of ImageNet VID.
+_base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
+
+model = _base_.model
+model.bbox_head.num_classes = 30
+_base_.clear()  # its data, schedule and hooks are not wanted

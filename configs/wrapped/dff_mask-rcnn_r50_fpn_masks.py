@@ -1,0 +1,27 @@
+# Mask R-CNN on videos with instance masks. N_feat is ResNet and FPN; strides are those
+# of its five levels. Box and mask heads are N_task.
+_base_ = [
+    '../_base_/models/mask-rcnn_r50_fpn.py',
+    '../_base_/datasets/video_masks.py',
+    '../_base_/schedules/vid_60k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    _delete_=True,
+    type='DFFVideoDetector',
+    detector=_base_.model,
+    propagation=dict(
+        type='FeaturePropagation',
+        flow_estimator=dict(
+            type='FlowNetS',
+            strides=(4, 8, 16, 32, 64),
+            scale_channels=256,
+            init_cfg=dict(
+                type='Pretrained', checkpoint='data/weights/flownets_chairs.pth'
+            ),
+        ),
+    ),
+    key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=10),
+)
+optim_wrapper = dict(optimizer=dict(lr=0.01, weight_decay=1e-4))  # stock 0.02 x 8 / 16
