@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ..checkpoint import adapt_frame_state_dict, check_complete
 from ..models.feature_seam import FeatureSeam
@@ -148,7 +149,7 @@ def _values(result: Any) -> list[Tensor]:
 def count_layers(model: nn.Module, frame: Tensor) -> Complexity:
     """Count the layers of a model of the paper's form, computing nothing.
 
-    What comes behind the score layers has none. The model's weights are lost.
+    What comes behind the score layers has none.
 
     Args:
         model: DFF model in eval mode.
@@ -159,11 +160,13 @@ def count_layers(model: nn.Module, frame: Tensor) -> Complexity:
     """
     numbered_splits(model.image_model)
     image, _ = preprocess(model, make_data(model, frame, 0))
-    model, image, seam = model.to('meta'), image.to('meta'), model.seam
-    n_feat, feats = count_macs(lambda: seam.head(image))
-    flow, field = count_macs(lambda: model.propagation.flow_estimator(image, image))
-    fields = model.propagation.fields(*field, feats, levels=seam.levels(feats))
-    n_task, _ = count_macs(lambda: _task_layers(seam, feats))
+    seam = model.seam
+    with FakeTensorMode(allow_non_fake_inputs=True):  # shapes only
+        image = torch.empty(image.shape, device=image.device)
+        n_feat, feats = count_macs(lambda: seam.head(image))
+        flow, field = count_macs(lambda: model.propagation.flow_estimator(image, image))
+        fields = model.propagation.fields(*field, feats, levels=seam.levels(feats))
+        n_task, _ = count_macs(lambda: _task_layers(seam, feats))
     return Complexity(n_feat, flow, warp_macs(fields, feats), n_task)
 
 
