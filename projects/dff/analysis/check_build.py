@@ -1,0 +1,59 @@
+"""The model of a config, made ready to be checked."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import load_checkpoint
+from torch import nn
+
+from .check_inputs import prepare_config, randomise
+
+
+def build_to_check(
+    config: str | Path | Config,
+    *,
+    size: tuple[int, int],
+    checkpoint: str | Path | None = None,
+    options: dict[str, Any] | None = None,
+) -> nn.Module:
+    """Build the model of a config on the CPU, in eval mode; nothing is downloaded.
+
+    Args:
+        config: Config of a DFF model, or its path.
+        size: (H, W) of the frames that random weights are fitted to.
+        checkpoint: Weights; None gives random ones.
+        options: What to set in the config, as ``--cfg-options`` gives it.
+
+    Raises:
+        FileNotFoundError: There is no such config or checkpoint.
+        ValueError: The config holds no DFF model.
+    """
+    if not isinstance(config, Config):
+        if not Path(config).is_file():
+            raise FileNotFoundError(f'config {config} does not exist')
+        config = Config.fromfile(config)
+    if checkpoint is not None and not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'checkpoint {checkpoint} does not exist')
+    config.merge_from_dict(options or {})
+    if 'propagation' not in config.model:
+        raise ValueError(
+            'the model must be a DFF model, such as DFFVideoDetector, got '
+            f'{config.model.type}'
+        )
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    MMLogger.get_current_instance().setLevel('WARNING')  # not every layer's weights
+    prepare_config(config.model)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of mmdet and mmseg, about their own parts
+        model = revert_sync_batchnorm(MODELS.build(config.model))
+        model.init_weights()
+    if checkpoint is None:
+        randomise(model, size=size)
+    else:
+        load_checkpoint(model, str(checkpoint), map_location='cpu')
+    return model.eval()
