@@ -39,10 +39,16 @@ MINI = [name for name in TRAINED if name.split('/')[0] in ('mini', 'camvid')]
 
 IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 RELEASE = dict(mean=[123.15, 115.90, 103.06], std=[1.0, 1.0, 1.0])
-# What the weights of a source were trained with: architecture, style, RGB input.
+# BGR, by the authors of Detectron and of RTMDet
+DETECTRON = dict(mean=[102.9801, 115.9465, 122.7717], std=[1.0, 1.0, 1.0])
+RTMDET = dict(mean=[103.53, 116.28, 123.675], std=[57.375, 57.12, 58.395])
+BGR_INPUTS = (DETECTRON, RTMDET)
+# What the weights of a source were trained with: architecture, style, input.
 WEIGHT_SOURCES = (
     (r'torchvision://resnet(\d+)$', 'ResNet', 'pytorch', IMAGENET),
     (r'data/weights/resnet(\d+)_mxnet\.pth$', 'ResNet', 'caffe', RELEASE),
+    (r'open-mmlab://detectron/resnet(\d+)_caffe$', 'ResNet', 'caffe', DETECTRON),
+    (r'.*/cspnext-tiny_imagenet_600e\.pth$', 'CSPNeXt', None, RTMDET),
     (r'data/weights/mobilenet_v2_imagenet_mmseg\.pth$', 'MobileNetV2', None, IMAGENET),
     (
         r'work_dirs/frame_rfcn_r(18)_synthetic/iter_1200\.pth$',
@@ -134,7 +140,7 @@ def weight_complaints(model, scope):
             style=(backbone.get('style'), style),
             mean=(list(pre['mean']), expected['mean']),
             std=(list(pre['std']), expected['std']),
-            bgr_to_rgb=(pre.get('bgr_to_rgb', False), True),
+            bgr_to_rgb=(pre.get('bgr_to_rgb', False), expected not in BGR_INPUTS),
         )
         if match.groups():
             facts['depth'] = (backbone['depth'], int(match.group(1)))
@@ -246,17 +252,31 @@ def test_dff_wraps_the_model_of_its_frame_config(name):
     }
 
 
+STRIDES = {
+    'CenterNet': [4],
+    'DETR': [32],
+    'DeformableDETR': [8, 16, 32, 64],
+    'DINO': [8, 16, 32, 64],
+}
+
+
 @pytest.mark.parametrize('name', DETECTORS)
 def test_model_builds_and_its_strides_are_right(name):
     """Feature levels have the strides that heads and the flow network expect."""
     cfg = read(name)
     model = build(cfg).eval()
     detector = getattr(model, 'detector', model)
-    size = (70, 100)
+    # these upsample by two, so their preprocessors pad
+    is_padded = type(detector).__name__ in ('CenterNet', 'RTMDet', 'YOLOX')
+    assert not is_padded or detector.data_preprocessor.pad_size_divisor == 32
+    size = (96, 128) if is_padded else (70, 100)
     with torch.no_grad():
         feats = detector.extract_feat(torch.zeros(1, 3, *size))
     head = getattr(detector, 'rpn_head', None) or detector.bbox_head
-    strides = [stride[0] for stride in head.prior_generator.strides]
+    if hasattr(head, 'prior_generator'):
+        strides = [stride[0] for stride in head.prior_generator.strides]
+    else:  # the transformers' and CenterNet's heads read what they get
+        strides = STRIDES[type(detector).__name__]
     for feat, stride in zip(feats, strides, strict=True):
         assert feat.shape[2:] == tuple(math.ceil(side / stride) for side in size)
     if detector is not model:
