@@ -148,3 +148,26 @@ def select_pairs(
             )
         items.extend(sorted(pairs, key=lambda item: (item.key, item.cur)))
     return items, left_out
+
+
+def check_options(
+    offset_range: Sequence[int],
+    test_offsets: Sequence[int] | None,
+    missing: str,
+    test_mode: bool,
+) -> None:
+    """Refuse options of VideoPairDataset that contradict themselves (ValueError)."""
+    if len(offset_range) != 2 or not 0 <= offset_range[0] <= offset_range[1]:
+        raise ValueError(
+            f'offset_range must be (low, high) with 0 <= low <= high, got '
+            f'{tuple(offset_range)}'
+        )
+    if missing not in ('error', 'nearest'):
+        raise ValueError(f'missing must be "error" or "nearest", got {missing!r}')
+    if test_offsets is None:
+        return
+    if not test_mode:
+        raise ValueError('test_offsets needs test_mode=True')
+    offsets = list(test_offsets)
+    if not offsets or min(offsets) < 0 or len(set(offsets)) != len(offsets):
+        raise ValueError(f'test_offsets must be unique and >= 0, got {offsets}')

@@ -93,6 +93,14 @@ class PairedPipeline:
         """Build the transforms (`Compose`)."""
         self.compose = Compose(pipeline)
 
+    def leave_out(self, names: Sequence[str]) -> None:
+        """Leave out the transforms of these class names from now on."""
+        self.compose.transforms = [
+            transform
+            for transform in self.compose.transforms
+            if type(transform).__name__ not in names
+        ]
+
     def single(self, info: dict) -> dict | None:
         """Run the pipeline once.
 

@@ -11,7 +11,7 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 from .file_pattern import FilePattern
-from .frame_selection import Item, select_test, select_training
+from .frame_selection import Item, check_options, select_test, select_training
 from .frame_source import build_frames, check_labels
 from .paired_pipeline import PairedPipeline, check_pairable
 from .still_motion import StillMotion
@@ -82,7 +82,7 @@ class VideoPairDataset(Dataset):
             max_frames_per_video: Take at most so many, evenly spread.
             max_refetch: How many frames the pipeline may give up in a row.
         """
-        _check_options(offset_range, test_offsets, missing, test_mode)
+        check_options(offset_range, test_offsets, missing, test_mode)
         if pairs and not test_mode:
             check_pairable(pipeline, dataset)
         self.offset_range = tuple(offset_range)
@@ -152,6 +152,10 @@ class VideoPairDataset(Dataset):
 
     def full_init(self) -> None:
         """Do nothing: everything is read when it is built."""
+
+    def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:
+        """Leave transforms out from now on, as YOLOXModeSwitchHook asks."""
+        self.pipeline.leave_out(skip_type_keys)
 
     def get_data_info(self, idx: int) -> dict:
         """Return the description of an item's `cur`, before the pipeline."""
@@ -278,25 +282,3 @@ class VideoPairDataset(Dataset):
             f'{what}, key of {info["img_path"]}, {where} (missing="nearest" takes '
             'the nearest frame that exists)'
         )
-
-
-def _check_options(
-    offset_range: Sequence[int],
-    test_offsets: Sequence[int] | None,
-    missing: str,
-    test_mode: bool,
-) -> None:
-    if len(offset_range) != 2 or not 0 <= offset_range[0] <= offset_range[1]:
-        raise ValueError(
-            f'offset_range must be (low, high) with 0 <= low <= high, got '
-            f'{tuple(offset_range)}'
-        )
-    if missing not in ('error', 'nearest'):
-        raise ValueError(f'missing must be "error" or "nearest", got {missing!r}')
-    if test_offsets is None:
-        return
-    if not test_mode:
-        raise ValueError('test_offsets needs test_mode=True')
-    offsets = list(test_offsets)
-    if not offsets or min(offsets) < 0 or len(set(offsets)) != len(offsets):
-        raise ValueError(f'test_offsets must be unique and >= 0, got {offsets}')
