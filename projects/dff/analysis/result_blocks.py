@@ -18,6 +18,8 @@ from .result_variants import (
     make_variants,
     make_variants_summary,
 )
+from .tradeoff_table import tabulate_parts
+from .training_step import tabulate_steps
 from .variant_tables import make_summary
 
 Options = Mapping[str, str]
@@ -182,6 +184,17 @@ def make_json(run: Run, options: Options) -> str:
     return to_markdown(['', 'value'], list(map(list, cells.items())))
 
 
+def make_training_steps(run: Run, options: Options) -> str:
+    """Files of tools/analysis/benchmark_training.py: `steps:` of run.yml, in order."""
+    return tabulate_steps([run.json(file) for file in run.info['steps']])
+
+
+def make_speed_parts(run: Run, options: Options) -> str:
+    """Parts of tools/analysis/tradeoff.py: `speeds:` of run.yml, a file a row."""
+    files = run.info['speeds'].items()
+    return tabulate_parts({row: run.json(file) for row, file in files})
+
+
 def make_printed(run: Run, options: Options) -> str:
     """What a run printed, `file=`, as it is; .md is a table, .txt is fenced."""
     path = run.path(options['file'])
@@ -207,5 +220,7 @@ KINDS: dict[str, tuple[Callable[[Run, Options], str], tuple[str, ...]]] = {
     'table2': (make_table2, ('file',)),
     'csv': (make_csv, ('file', 'columns', 'heads', 'label', 'where', 'digits')),
     'json': (make_json, ('file', 'path', 'digits')),
+    'training_steps': (make_training_steps, ()),
+    'speed_parts': (make_speed_parts, ()),
     'printed': (make_printed, ('file',)),
 }
