@@ -77,6 +77,8 @@ def make_vid_set(tmp_path) -> Callable[..., Path]:
                 if is_empty(video, frame) or not is_labelled(video, frame):
                     continue
                 for category, box in ((7, [4, 6, 20, 18]), (9, [30, 20, 24, 22])):
+                    x, y, w, h = box
+                    corners = [x, y, x + w, y, x + w, y + h, x, y + h]
                     content['annotations'].append(
                         dict(
                             id=len(content['annotations']) + 1,
@@ -85,6 +87,7 @@ def make_vid_set(tmp_path) -> Callable[..., Path]:
                             bbox=box,
                             area=box[2] * box[3],
                             iscrowd=0,
+                            segmentation=[corners],
                         )
                     )
         (root / 'vid.json').write_text(json.dumps(content))
