@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import nn
+
+from dff.evaluation.video_metric import quiet
 
 from .check_inputs import prepare_config, randomise
 
@@ -46,9 +47,8 @@ def build_to_check(
             f'{config.model.type}'
         )
     init_default_scope(config.get('default_scope', 'mmdet'))
-    MMLogger.get_current_instance().setLevel('WARNING')  # not every layer's weights
     prepare_config(config.model)
-    with warnings.catch_warnings():
+    with quiet(), warnings.catch_warnings():  # not every layer's weights
         warnings.simplefilter('ignore')  # of mmdet and mmseg, about their own parts
         model = revert_sync_batchnorm(MODELS.build(config.model))
         model.init_weights()
