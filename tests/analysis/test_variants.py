@@ -106,6 +106,17 @@ def test_a_second_start_repeats_nothing(root):
     ]
 
 
+def test_what_was_trained_elsewhere_is_taken(root):
+    out = root / 'out'
+    for name in ('shared/flow', 'seed0/dff'):
+        (out / name).mkdir(parents=True)
+        (out / name / 'iter_7.pth').write_text('trained on eight GPUs')
+    VariantJob(root, root / 'plan.py', out, seeds=[0]).run()
+    trained = [Path(c[1]).stem for c in calls(root) if c[0] == 'train']
+    assert trained == ['frame']
+    assert (out / 'seed0/dff/iter_7.pth').read_text() == 'trained on eight GPUs'
+
+
 def test_an_image_model_whose_results_are_copied(root):
     plan = Config.fromfile(root / 'plan.py')
     plan.variants = dict(A=dict(config='frame.py', weights='frame', is_copied=True))

@@ -137,6 +137,8 @@ class VariantJob:
     def _train(self, step: Step, log: Path) -> None:
         owner, _, name = step.name.partition('_train_')
         seed = self.plan.shared_seed if owner == 'shared' else int(owner)
+        if self._last(name, seed).is_file():
+            return  # trained by other means, such as tools/dist_train.sh
         training = self.plan.trainings[name]
         options = {
             'randomness.seed': seed,
