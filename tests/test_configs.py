@@ -43,6 +43,7 @@ RELEASE = dict(mean=[123.15, 115.90, 103.06], std=[1.0, 1.0, 1.0])
 DETECTRON = dict(mean=[102.9801, 115.9465, 122.7717], std=[1.0, 1.0, 1.0])
 RTMDET = dict(mean=[103.53, 116.28, 123.675], std=[57.375, 57.12, 58.395])
 BGR_INPUTS = (DETECTRON, RTMDET)
+DEFAULT_STYLES = dict(ResNet='pytorch')  # mmdet's and mmseg's
 # What the weights of a source were trained with: architecture, style, input.
 WEIGHT_SOURCES = (
     (r'torchvision://resnet(\d+)$', 'ResNet', 'pytorch', IMAGENET),
@@ -137,7 +138,7 @@ def weight_complaints(model, scope):
             continue
         facts = dict(
             type=(kind_of_backbone, kind),
-            style=(backbone.get('style'), style),
+            style=(backbone.get('style', DEFAULT_STYLES.get(kind)), style),
             mean=(list(pre['mean']), expected['mean']),
             std=(list(pre['std']), expected['std']),
             bgr_to_rgb=(pre.get('bgr_to_rgb', False), expected not in BGR_INPUTS),
