@@ -103,7 +103,7 @@ def test_tool_exits_with_one(monkeypatch, capsys):
 @pytest.mark.parametrize(
     'path, message',
     [
-        ('configs/mini/frame_rfcn_r18_synthetic.py', 'must be a DFF model.*got RFCN'),
+        ('configs/mini/frame_rfcn_r18_synthetic.py', 'must hold a DFF model, got RFCN'),
         ('configs/none.py', 'configs/none.py does not exist'),
     ],
 )

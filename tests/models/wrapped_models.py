@@ -1,9 +1,9 @@
 """What the tests of wrapped detectors and segmentors share."""
 
-import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+
+from dff.analysis.check_inputs import random_frame
 
 SIZE = (128, 192)
 
@@ -39,7 +39,4 @@ def randomise(model):
 
 
 def frame(seed, *, size=SIZE):
-    rng = np.random.RandomState(seed)
-    small = torch.from_numpy(rng.randint(0, 256, (1, 3, 9, 13))).float()
-    image = F.interpolate(small, size, mode='bicubic').clamp(0, 255)
-    return image[0].round().to(torch.uint8)
+    return random_frame(seed, size)

@@ -13,6 +13,7 @@ from torch import nn
 from dff.evaluation.video_metric import quiet
 
 from .check_inputs import prepare_config, randomise
+from .dff_model import read_dff_config
 
 
 def build_to_check(
@@ -34,18 +35,9 @@ def build_to_check(
         FileNotFoundError: There is no such config or checkpoint.
         ValueError: The config holds no DFF model.
     """
-    if not isinstance(config, Config):
-        if not Path(config).is_file():
-            raise FileNotFoundError(f'config {config} does not exist')
-        config = Config.fromfile(config)
+    config = read_dff_config(config, options)
     if checkpoint is not None and not Path(checkpoint).is_file():
         raise FileNotFoundError(f'checkpoint {checkpoint} does not exist')
-    config.merge_from_dict(options or {})
-    if 'propagation' not in config.model:
-        raise ValueError(
-            'the model must be a DFF model, such as DFFVideoDetector, got '
-            f'{config.model.type}'
-        )
     init_default_scope(config.get('default_scope', 'mmdet'))
     prepare_config(config.model)
     with quiet(), warnings.catch_warnings():  # not every layer's weights

@@ -22,11 +22,12 @@ def build_dff_model(
         path: Config of a DFF model.
         interval: l of a fixed scheduler in the place of the config's.
         options: What to set in the config, as `--cfg-options` gives it.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: The config holds no DFF model.
     """
-    cfg = Config.fromfile(path)
-    cfg.merge_from_dict(options or {})
-    if 'propagation' not in cfg.model:
-        raise ValueError(f'{path} must hold a DFF model, got {cfg.model.type}')
+    cfg = read_dff_config(path, options)
     if interval is not None:
         cfg.model.key_frame_scheduler = dict(
             type='mmengine.FixedKeyFrameScheduler', interval=interval
@@ -35,6 +36,28 @@ def build_dff_model(
     torch.manual_seed(0)
     # init_weights is not called: nothing downloads
     return MODELS.build(cfg.model).eval()
+
+
+def read_dff_config(
+    config: str | Path | Config, options: dict[str, Any] | None = None
+) -> Config:
+    """Read the config of a DFF model and set `options` in it.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: The config holds no DFF model.
+    """
+    if not isinstance(config, Config):
+        if not Path(config).is_file():
+            raise FileNotFoundError(f'config {config} does not exist')
+        config = Config.fromfile(config)
+    config.merge_from_dict(options or {})
+    if 'propagation' not in config.model:
+        raise ValueError(
+            f'{config.filename or "the config"} must hold a DFF model, got '
+            f'{config.model.type}'
+        )
+    return config
 
 
 def parse_size(text: str) -> tuple[int, int]:

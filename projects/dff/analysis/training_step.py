@@ -15,16 +15,15 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.structures import InstanceData, PixelData
 from torch import Tensor, nn
 
 from .benchmark import Stopwatch, count_model, moving_frames
+from .check_inputs import make_sample
 from .complexity import Complexity
 from .dff_model import build_dff_model
 from .markdown import to_markdown
 
 OFFSET = 3  # i - k of the made-up pairs
-BOXES = 8  # an image
 NAMES = {'frame': 'Frame', 'dff': 'DFF'}
 
 
@@ -93,7 +92,8 @@ class TrainingSteps:
             name: build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
             for name, model in self.models.items()
         }
-        self.is_segmentation = hasattr(dff, 'segmentor')
+        place = dict(video_id=0, frame_id=OFFSET, offset=OFFSET, is_same=False)
+        self.sample = make_sample(dff, size, **place)
         self.device = torch.device(device)
 
     def count(self) -> Complexity:
@@ -125,33 +125,11 @@ class TrainingSteps:
 
     def _batch(self, name: str) -> dict[str, Any]:
         key, *_, cur = moving_frames(self.size, OFFSET + 1)
-        samples = [self._sample(index) for index in range(self.batch_size)]
+        samples = [copy.deepcopy(self.sample) for _ in range(self.batch_size)]
         inputs: Any = [cur] * self.batch_size
         if name == 'dff':
             inputs = dict(cur=inputs, key=[key] * self.batch_size)
         return dict(inputs=inputs, data_samples=samples)
-
-    def _sample(self, index: int) -> Any:
-        height, width = self.size
-        shape = dict(img_shape=self.size, ori_shape=self.size, pad_shape=self.size)
-        place = dict(video_id=0, frame_id=OFFSET, offset=OFFSET, is_same=False)
-        meta = dict(**shape, **place, img_id=index, scale_factor=(1.0, 1.0), flip=False)
-        generator = torch.Generator().manual_seed(index)
-        if self.is_segmentation:
-            from mmseg.structures import SegDataSample
-
-            labels = torch.randint(2, (1, height, width), generator=generator)
-            return SegDataSample(metainfo=meta, gt_sem_seg=PixelData(data=labels))
-        from mmdet.structures import DetDataSample
-
-        side = torch.tensor([width, height])
-        corner = torch.rand(BOXES, 2, generator=generator) * 0.7
-        boxes = torch.cat([corner * side, (corner + 0.25) * side], dim=1)
-        labels = torch.zeros(BOXES, dtype=torch.long)
-        sample = DetDataSample(metainfo=meta)
-        sample.gt_instances = InstanceData(bboxes=boxes, labels=labels)
-        sample.ignored_instances = InstanceData(bboxes=boxes[:0], labels=labels[:0])
-        return sample
 
 
 def time_steps(
