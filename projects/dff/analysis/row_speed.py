@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -72,9 +72,24 @@ def check_settings(path: Path, wanted: SpeedSettings) -> None:
     found = read_speed(path)
     if found is None:
         return
-    now = json.loads(json.dumps(asdict(wanted)))  # tuples become lists
-    other = {n: (found['settings'].get(n), v) for n, v in now.items()}
-    other = {name: pair for name, pair in other.items() if pair[0] != pair[1]}
+    refuse_other(path, found['settings'], asdict(wanted))
+
+
+def refuse_other(
+    path: Path, measured: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> None:
+    """Refuse a file that was measured in another way than is asked for now.
+
+    Args:
+        path: The file.
+        measured: Name and value of each setting that it tells.
+        wanted: Those of now.
+
+    Raises:
+        ValueError: They differ; names each.
+    """
+    now = json.loads(json.dumps(wanted))  # tuples become lists
+    other = {n: (measured.get(n), v) for n, v in now.items() if measured.get(n) != v}
     if other:
         told = ', '.join(f'{n} {was!r}, not {is_!r}' for n, (was, is_) in other.items())
         raise ValueError(

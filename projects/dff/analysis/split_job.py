@@ -18,6 +18,7 @@ from ..checkpoint import read_checkpoint
 from ..models.split_point import find_split
 from .atomic import write_atomically, write_json
 from .dff_model import build_dff_model
+from .row_speed import refuse_other
 from .split_points import (
     TIMED_FRAMES,
     Split,
@@ -86,14 +87,8 @@ class SplitJob:
             ValueError: If a row there was measured in another way.
         """
         for row in self.read():
-            wanted = self._how(row['split'])
-            other = {k: (row.get(k), v) for k, v in wanted.items() if row.get(k) != v}
-            if other:
-                told = ', '.join(f'{k} {a!r}, not {b!r}' for k, (a, b) in other.items())
-                raise ValueError(
-                    f'{self._measured(row["split"])} was measured with {told}: give '
-                    'another --out, or remove it'
-                )
+            split = row['split']
+            refuse_other(self._measured(split), row, self._how(split))
         run_steps(self._steps(), self.out)
         return self.read()
 
@@ -132,9 +127,10 @@ class SplitJob:
         write_json(row, self._measured(split))
 
     def _how(self, split: Split) -> dict[str, Any]:
-        settings = json.loads(json.dumps(asdict(self.settings)))  # tuples become lists
         return dict(
-            config=str(self.config), weights=self._weights_of(split), settings=settings
+            config=str(self.config),
+            weights=self._weights_of(split),
+            settings=asdict(self.settings),
         )
 
     def _test(self, step: Step, log: Path) -> None:
