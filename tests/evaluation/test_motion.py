@@ -196,8 +196,10 @@ def test_instances_ids_of_packed_samples():
 def test_ranks_give_the_figures_of_one(on_two_ranks):
     samples = random_tracks(4) + random_tracks(5, video_id=1)
     parts = [samples[25:], samples[:25]]
-    assert on_two_ranks(figures_of_abc, parts) == [figures_of_abc(samples)] * 2
+    size = len(samples)
+    found = on_two_ranks(lambda part: figures_of_abc(part, size), parts)
+    assert found == [figures_of_abc(samples)] * 2
 
 
-def figures_of_abc(samples):
-    return figures_of(samples, classes=('a', 'b', 'c'))
+def figures_of_abc(samples, size=None):
+    return figures_of(samples, classes=('a', 'b', 'c'), size=size)

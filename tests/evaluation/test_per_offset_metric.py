@@ -147,14 +147,14 @@ def test_segmentation_metric_by_offset():
     assert figures['offset_1/mIoU'] == 60.0  # 18 of 30 pixels, for both classes
 
 
-def test_size_of_the_data_set_cuts_nothing():
+def test_results_are_not_cut_to_the_size_of_the_data_set():
     samples = [
         make_sample(i, offset=offset, values=[float(i), 100.0])
         for i in range(5)
         for offset in range(2)
     ]
     metric = dict(type='PerOffsetMetric', metric=dict(type='CountMetric'), offsets=2)
-    figures = evaluate(metric, samples, size=1)  # videos, not frames
+    figures = evaluate(metric, samples)  # two results each
     assert figures['offset_0/count/num'] == figures['offset_1/count/num'] == 10
     assert figures['mean/count/mean'] == (2.0 + 100.0) / 2
 
@@ -165,7 +165,7 @@ def test_padding_is_dropped_with_all_its_results():
     expected = evaluate(metric, samples)
     assert expected['count/num'] == 10
     padded = [samples[0], samples[3], *samples[1:], samples[2]]
-    assert evaluate(metric, padded) == expected
+    assert evaluate(metric, padded, size=4) == expected
 
 
 @pytest.fixture
@@ -259,5 +259,5 @@ def test_two_ranks_with_padding_give_the_figures_of_one(on_two_ranks, metric):
         sample.set_metainfo(dict(values=[float(i)]))
     metric = dict(type='PerOffsetMetric', metric=metric, offsets=3)
     parts = [samples[:7], samples[5:]]  # 5 and 6 come twice
-    found = on_two_ranks(lambda part: evaluate(metric, part, size=1), parts)
+    found = on_two_ranks(lambda part: evaluate(metric, part, size=9), parts)
     assert found == [evaluate(metric, samples)] * 2

@@ -147,7 +147,7 @@ def test_a_repeated_frame_is_pooled_once(tmp_path):
     samples = [make_sample(o, frame_id=5, offset=o) for o in (0, 2, 3)]
     metric = by_offset(tmp_path)
     metric.process(None, [*samples, samples[1]])
-    assert metric.evaluate(4)['pooled/mIoU'] == pytest.approx(mean(count(samples)))
+    assert metric.evaluate(3)['pooled/mIoU'] == pytest.approx(mean(count(samples)))
 
 
 def test_copied_labels():
@@ -190,7 +190,7 @@ def test_two_ranks_give_the_figures_of_one(on_two_ranks, tmp_path):
         metric = PerOffsetMetric(dict(type='SegIoUMetric'), [0, 2, 3], pooled=True)
         metric.dataset_meta = META
         metric.process(None, part)
-        return {n: v for n, v in metric.evaluate(1).items() if v == v}  # nan != nan
+        return {n: v for n, v in metric.evaluate(9).items() if v == v}  # nan != nan
 
     whole = evaluate(samples)
     assert len(whole) == 5 * 6  # three classes and three means, without `never`

@@ -44,12 +44,12 @@ def make_samples(paths, labels, *, video_id=0, frame_ids=None):
     ]
 
 
-def evaluate(samples):
+def evaluate(samples, size=None):
     metric = TemporalConsistency()
     metric.dataset_meta = dict(classes=('a', 'b', 'c'))
     for sample in samples:
         metric.process(None, [sample])
-    return metric.evaluate(len(samples))
+    return metric.evaluate(len(samples) if size is None else size)
 
 
 def shifted_iou(labels):
@@ -135,7 +135,7 @@ def test_beside_other_metrics_and_again(tmp_path):
     for _ in range(2):
         for sample in make_samples(paths, labels):
             evaluator.metrics[0].process(None, [sample])
-        figures.append(evaluator.evaluate(2))
+        figures.append(evaluator.evaluate(len(paths)))
     assert figures[0] == figures[1]
 
 
@@ -144,4 +144,5 @@ def test_two_ranks_give_the_figures_of_one(on_two_ranks, tmp_path):
     still = [labels[0]] * len(labels)
     parts = [make_samples(paths, still, video_id=v) for v in (0, 1)]
     whole = evaluate([*parts[0], *parts[1]])
-    assert on_two_ranks(evaluate, parts) == [whole] * 2
+    size = 2 * len(paths)
+    assert on_two_ranks(lambda part: evaluate(part, size), parts) == [whole] * 2

@@ -25,6 +25,8 @@ class CopiedResultsMetric(PerOffsetMetric):
         kwargs: Likewise.
     """
 
+    is_order_needed = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Make one copy of the metric for each offset."""
         super().__init__(*args, **kwargs)
@@ -38,6 +40,7 @@ class CopiedResultsMetric(PerOffsetMetric):
         jump starts over.
         """
         for sample in data_samples:
+            self.seen.add(sample)
             video, frame = sample.get('video_id'), sample.get('frame_id')
             is_next = self._past and self._past[-1][0] == frame - 1
             if video != self._video or not is_next:
@@ -54,4 +57,4 @@ class CopiedResultsMetric(PerOffsetMetric):
                 continue
             for offset in self.copies:
                 _, copied = self._past[-1 - offset]
-                super().process(None, [{**sample, **copied, 'offset': offset}])
+                self._score({**sample, **copied, 'offset': offset})

@@ -83,8 +83,11 @@ class EndPointError(BaseMetric):
         return figures
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Return the figures over all ranks' pairs; each named pair once."""
-        del size  # pairs are told by name, where they have one
+        """Return the figures over all ranks' pairs; each named pair once.
+
+        Raises:
+            ValueError: Fewer or more pairs came than ``size``.
+        """
         by_rank = all_gather_object(self.results)
         self.results = []
         pairs = {}
@@ -92,6 +95,10 @@ class EndPointError(BaseMetric):
             place = result[0] if result[0][0] is not None else len(pairs)
             pairs.setdefault(place, result)
         figures = self.compute_metrics(list(pairs.values()))
+        if len(pairs) != size:
+            raise ValueError(
+                f'EndPointError must see each of the {size} pairs, got {len(pairs)}'
+            )
         return {f'{self.prefix}/{name}': value for name, value in figures.items()}
 
 

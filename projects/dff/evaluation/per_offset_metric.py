@@ -41,6 +41,8 @@ class PerOffsetMetric(VideoMetric):
         collect_dir: See mmengine's BaseMetric.
     """
 
+    is_order_needed = False  # of the frames of a video
+
     def __init__(
         self,
         metric: Mapping | BaseMetric,
@@ -76,25 +78,29 @@ class PerOffsetMetric(VideoMetric):
             ValueError: A prediction has no `offset`, or one that is not expected.
         """
         for sample in data_samples:
-            if not is_labelled(sample):
-                continue
-            # where the start of the video stands in for the key, it is nearer
-            offset = sample.get('asked_offset', sample.get('offset'))
-            if offset not in self.copies:
-                raise ValueError(
-                    'offset in the metainfo of a prediction must be one of '
-                    f'{list(self.copies)}, got {offset!r} for '
-                    f'{sample.get("img_path")}'
-                )
-            self.copies[offset].process(sample, self.dataset_meta)
+            self.seen.add(sample)
+            self._score(sample)
+
+    def _score(self, sample: dict) -> None:
+        if not is_labelled(sample):
+            return
+        # where the start of the video stands in for the key, it is nearer
+        offset = sample.get('asked_offset', sample.get('offset'))
+        if offset not in self.copies:
+            raise ValueError(
+                'offset in the metainfo of a prediction must be one of '
+                f'{list(self.copies)}, got {offset!r} for {sample.get("img_path")}'
+            )
+        self.copies[offset].process(sample, self.dataset_meta)
 
     def evaluate(self, size: int) -> dict[str, Any]:
         """Return the figures of every offset and their means, and print a table.
 
         Raises:
-            ValueError: No labelled frame came, or one came in several ways.
+            ValueError: No labelled frame came, or one came in several ways, or fewer
+                or more than `size` predictions came.
         """
-        del size
+        self.seen.check(size, type(self).__name__, is_order_needed=self.is_order_needed)
         figures, frames, pool = {}, {}, []
         for offset, counted in self.copies.items():
             with quiet():

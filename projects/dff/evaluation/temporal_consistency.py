@@ -9,6 +9,8 @@ from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
+from .seen_frames import SeenFrames
+
 # Forward and backward flow agree where |f + b|^2 < A (|f|^2 + |b|^2) + B (Sundaram et
 # al., ECCV 2010); elsewhere something is hidden in one of the frames.
 AGREEMENT_SLOPE = 0.01
@@ -44,6 +46,7 @@ class TemporalConsistency(BaseMetric):
         """Start without a video."""
         super().__init__(collect_device, prefix, collect_dir)
         self._last: tuple | None = None  # (video, frame, gray image, labels)
+        self.seen = SeenFrames()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Compare each frame with the one before it.
@@ -60,6 +63,7 @@ class TemporalConsistency(BaseMetric):
                     'TemporalConsistency needs video_id and frame_id of each frame, '
                     f'got {place} for {sample.get("img_path")}'
                 )
+            self.seen.add(sample)
             gray = _read_gray(sample['img_path'])
             labels = sample['pred_sem_seg']['data'].squeeze().cpu().numpy()
             if labels.shape != gray.shape:
@@ -88,8 +92,12 @@ class TemporalConsistency(BaseMetric):
         return dict(mIoU=mean, pixels=100 * float(matrix.sum() / pixels))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Return the figures over all ranks' pairs of frames, not over ``size``."""
-        del size
+        """Return the figures over all ranks' pairs of ``size`` frames.
+
+        Raises:
+            ValueError: Fewer or more frames came, or a video came in pieces.
+        """
+        self.seen.check(size, type(self).__name__, is_order_needed=True)
         own = [_add_up(self.results)] if self.results else []
         by_rank = all_gather_object(own)
         self.results.clear()

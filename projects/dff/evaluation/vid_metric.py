@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.dist import all_gather_object
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
@@ -19,6 +19,7 @@ from .average_precision import (
 from .frame_result import FrameResult
 from .frames import first_occurrences, is_labelled
 from .motion import SPEEDS, MotionSplit, check_tracks
+from .seen_frames import SeenFrames, move_to_main
 
 
 @METRICS.register_module()
@@ -76,10 +77,12 @@ class VIDMetric(BaseMetric):
         self.classwise = classwise
         self.with_motion_split = with_motion_split
         self.with_motion_tolerance = with_motion_tolerance
+        self.seen = SeenFrames()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep boxes and ground truth of the labelled frames as numpy arrays."""
         for sample in data_samples:
+            self.seen.add(sample)
             if is_labelled(sample):
                 result = FrameResult.from_sample(sample)
                 if self.with_motion_split:
@@ -87,14 +90,17 @@ class VIDMetric(BaseMetric):
                 self.results.append(result)
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Evaluate all labelled frames of all ranks.
+        """Evaluate all labelled ones of `size` frames, over all ranks.
 
-        Args:
-            size: Not used: unlabelled frames leave fewer results than the data set
-                has frames, and mmengine's cut to `size` would be arbitrary.
+        Raises:
+            ValueError: Fewer or more frames came; see also ``compute_metrics``.
         """
-        del size
-        return super().evaluate(sum(all_gather_object(len(self.results))))
+        self.seen.check(size, type(self).__name__)
+        results = move_to_main(self.results)
+        figures = self.compute_metrics(results) if is_main_process() else {}
+        named = [{f'{self.prefix}/{name}': value for name, value in figures.items()}]
+        broadcast_object_list(named)
+        return named[0]
 
     def compute_metrics(self, results: list[FrameResult]) -> dict[str, float]:
         """Return AP per threshold, and print one row a class.

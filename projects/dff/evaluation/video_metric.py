@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
 from .frames import FrameRecord, first_occurrences, frame_record, is_labelled
+from .seen_frames import SeenFrames
 
 
 class CountedMetric:
@@ -129,20 +130,23 @@ class VideoMetric(BaseMetric):
         if not isinstance(metric, BaseMetric):
             raise TypeError(f'metric must be a metric or its config, got {metric!r}')
         self.counted = CountedMetric(metric)
+        self.seen = SeenFrames()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Hand the labelled frames on; `data_batch` is not (it holds all frames)."""
         for sample in data_samples:
+            self.seen.add(sample)
             if is_labelled(sample):
                 self.counted.process(sample, self.dataset_meta)
 
     def evaluate(self, size: int) -> dict[str, Any]:
-        """Return the metric's figures over the frames it was given, not `size`.
+        """Return the metric's figures over the labelled ones of `size` frames.
 
         Raises:
-            ValueError: No labelled frame came, or one came in several ways.
+            ValueError: No labelled frame came, or one came in several ways, or fewer
+                or more than `size` frames came.
         """
-        del size
+        self.seen.check(size, type(self).__name__)
         figures, frames = self.counted.evaluate(self.dataset_meta)
         if not frames:
             raise ValueError(f'{type(self).__name__} needs labelled frames, got none')
