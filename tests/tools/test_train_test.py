@@ -182,6 +182,26 @@ def test_two_ranks_test_like_one(configs, dff, tested, tmp_path):
         torch.testing.assert_close(two[index]['scores'], theirs['scores'])
 
 
+def test_a_cut_video_gives_the_same_results(configs, dff, tested, tmp_path):
+    file, options = tmp_path / 'r.pkl', 'test_dataloader.sampler.key_interval=2'
+    call('bash', ROOT / 'tools/dist_test.sh', configs[1], dff[1], 2, '--work-dir',
+         tmp_path, '--out', file, '--cfg-options', options,
+         PORT=free_port())  # fmt: skip
+    two = {r['img_id']: r['pred_instances'] for r in pickle.loads(file.read_bytes())}
+    one = {r['img_id']: r['pred_instances'] for r in tested[1]}
+    assert two.keys() == one.keys()
+    for index, theirs in one.items():
+        for name in ('bboxes', 'scores', 'labels'):
+            assert torch.equal(two[index][name], theirs[name])
+
+
+def test_a_cut_elsewhere_than_at_key_frames_is_refused(configs, dff, tmp_path):
+    options = ('--cfg-options', 'test_dataloader.sampler.key_interval=3')
+    out = test(configs[1], dff[1], '--work-dir', tmp_path, *options, is_ok=False)
+    assert 'ValueError: key_interval of the sampler of test_dataloader must be a' in out
+    assert 'got 3 and FixedKeyFrameScheduler(interval=2)' in out
+
+
 def test_a_checkpoint_that_leaves_weights_random_is_refused(configs, frame, tmp_path):
     out = test(configs[1], frame, '--work-dir', tmp_path, is_ok=False)
     assert 'ValueError: the checkpoint is of another model than DFFVideoDetector' in out

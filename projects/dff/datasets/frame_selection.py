@@ -150,6 +150,38 @@ def select_pairs(
     return items, left_out
 
 
+def key_spans(
+    index: VideoIndex,
+    items: Sequence[Item],
+    videos: Sequence[tuple[int, int]],
+    interval: int,
+) -> list[tuple[int, int]]:
+    """Cut the items of each video before its key frames.
+
+    Args:
+        index: The frames.
+        items: To cut; of a stream, without keys, or pairs.
+        videos: (start, stop) of each video's items.
+        interval: From one key frame of a stream to the next.
+    """
+    edges = []
+    for start, stop in videos:
+        key = 0
+        for place in range(start, stop):
+            item, frame = items[place], index.frame_ids[items[place].cur]
+            if place == start:
+                is_cut = True
+            elif item.key is not None:
+                is_cut = item.key != items[place - 1].key
+            else:
+                before = index.frame_ids[items[place - 1].cur]
+                is_cut = frame != before + 1 or frame - key >= interval
+            if is_cut:
+                edges.append(place)
+                key = frame
+    return list(zip(edges, [*edges[1:], len(items)], strict=True))
+
+
 def check_options(
     offset_range: Sequence[int],
     test_offsets: Sequence[int] | None,

@@ -11,7 +11,13 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 from .file_pattern import FilePattern
-from .frame_selection import Item, check_options, select_test, select_training
+from .frame_selection import (
+    Item,
+    check_options,
+    key_spans,
+    select_test,
+    select_training,
+)
 from .frame_source import build_frames, check_labels
 from .paired_pipeline import PairedPipeline, check_pairable
 from .still_motion import StillMotion
@@ -171,6 +177,14 @@ class VideoPairDataset(Dataset):
         bounds = np.flatnonzero(np.diff(videos)) + 1
         edges = [0, *bounds.tolist(), len(videos)]
         return list(zip(edges[:-1], edges[1:], strict=True))
+
+    def get_key_spans(self, interval: int) -> list[tuple[int, int]]:
+        """Return (start, stop) of the items from one key frame to the next, in order.
+
+        Of a stream, key frames are a video's first frame, a frame after a gap, and
+        each `interval`-th from there on. Pairs of one key frame stay together.
+        """
+        return key_spans(self.index, self.items, self.get_video_spans(), interval)
 
     def _check_items(self) -> None:
         if not self.items:

@@ -1,15 +1,23 @@
-"""Whole videos in frame order, each on one rank."""
+"""Whole videos in frame order, each on one rank, or cut at key frames."""
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 
 from mmengine.dataset import ConcatDataset
 from mmengine.dist import get_dist_info
 from mmengine.registry import DATA_SAMPLERS
 from torch.utils.data import Sampler
 
+PIECES_A_RANK = 64  # a video is cut into pieces of about so many a rank's share
 
-def get_video_spans(dataset: Sized) -> list[tuple[int, int]]:
+Spans = list[tuple[int, int]]
+
+
+def get_video_spans(dataset: Sized, *, key_interval: int | None = None) -> Spans:
     """Return (start, stop) of the items of each video of a data set.
+
+    Args:
+        dataset: A `VideoPairDataset`, or several concatenated.
+        key_interval: Give in their place the parts from one key frame to the next.
 
     Raises:
         TypeError: The data set does not know its videos.
@@ -17,7 +25,8 @@ def get_video_spans(dataset: Sized) -> list[tuple[int, int]]:
     if isinstance(dataset, ConcatDataset):
         spans, start = [], 0
         for part in dataset.datasets:
-            spans += [(start + a, start + b) for a, b in get_video_spans(part)]
+            found = get_video_spans(part, key_interval=key_interval)
+            spans += [(start + a, start + b) for a, b in found]
             start += len(part)
         return spans
     if not hasattr(dataset, 'get_video_spans'):
@@ -27,11 +36,32 @@ def get_video_spans(dataset: Sized) -> list[tuple[int, int]]:
         )
     # A shortened data set (num_batch_per_epoch) still tells of all videos.
     size = len(dataset)
-    spans = ((a, min(b, size)) for a, b in dataset.get_video_spans())
-    return [(a, b) for a, b in spans if a < b]
+    if key_interval is None:
+        spans = dataset.get_video_spans()
+    else:
+        spans = dataset.get_key_spans(key_interval)
+    return [(a, min(b, size)) for a, b in spans if a < min(b, size)]
 
 
-def assign_videos(lengths: list[int], num_ranks: int) -> list[list[int]]:
+def join_spans(videos: Spans, parts: Spans, *, length: int) -> Spans:
+    """Join parts of each video until they are at least `length` long.
+
+    Args:
+        videos: Ascending spans.
+        parts: Ascending spans that fill the videos.
+        length: Of a piece, but for the last of a video.
+    """
+    ends, joined = {stop for _, stop in videos}, []
+    begin = None
+    for start, stop in parts:
+        begin = start if begin is None else begin
+        if stop - begin >= length or stop in ends:
+            joined.append((begin, stop))
+            begin = None
+    return joined
+
+
+def assign_videos(lengths: Sequence[int], num_ranks: int) -> list[list[int]]:
     """Give each video to the rank with the fewest frames, longest video first.
 
     Args:
@@ -52,23 +82,49 @@ def assign_videos(lengths: list[int], num_ranks: int) -> list[list[int]]:
 
 @DATA_SAMPLERS.register_module()
 class VideoSampler(Sampler):
-    """Deliver whole videos in frame order, balanced over ranks by frames.
+    """Deliver videos in frame order, balanced over ranks by frames.
 
     No item is repeated or left out, so ranks may differ in length, and a rank is
-    idle where there are fewer videos than ranks. mmengine's test loop does not
-    synchronise between batches and gathers lists of any length.
+    idle where there is nothing for it. mmengine's test loop does not synchronise
+    between batches and gathers lists of any length.
+
+    Videos stay whole, so that one long video keeps one rank busy and all others
+    waiting. With ``key_interval`` they are cut before key frames on several ranks, and
+    every prediction is what it is on one rank: after a cut a stream begins anew, with
+    a key frame. That needs a ``FixedKeyFrameScheduler`` whose interval divides
+    ``key_interval`` (``tools/test.py`` refuses others), frames of one size a video,
+    and metrics that look at single frames.
     """
 
-    def __init__(self, dataset: Sized, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Sized,
+        seed: int | None = None,
+        key_interval: int | None = None,
+    ) -> None:
         """Split the videos of `dataset`.
 
         Args:
             dataset: A `VideoPairDataset`, or several concatenated.
             seed: Accepted because the Runner passes it; nothing is random.
+            key_interval: Frames from one key frame to the next, the model's own l or
+                a multiple of it; None does not cut. Pairs (``test_offsets``) are cut
+                where the key frame changes, whatever it is.
+
+        Raises:
+            TypeError: The data set does not know its videos.
+            ValueError: If ``key_interval`` is less than 1.
         """
+        if key_interval is not None and key_interval < 1:
+            raise ValueError(f'key_interval must be at least 1, got {key_interval}')
         rank, world_size = get_dist_info()
-        self.seed = seed
+        self.seed, self.key_interval = seed, key_interval
         spans = get_video_spans(dataset)
+        if key_interval is not None and world_size > 1:
+            total = sum(stop - start for start, stop in spans)
+            parts = get_video_spans(dataset, key_interval=key_interval)
+            length = -(-total // (PIECES_A_RANK * world_size))
+            spans = join_spans(spans, parts, length=length)
         lengths = [stop - start for start, stop in spans]
         mine = assign_videos(lengths, world_size)[rank]
         self.indices = [i for video in mine for i in range(*spans[video])]

@@ -11,9 +11,12 @@ import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
+from torch import nn
 
+from ..models.key_frame import FixedKeyFrameScheduler
 from .memory import keep_freed_memory
 
 
@@ -61,7 +64,34 @@ def build_runner(cfg: Config) -> Runner:
         keep_freed_memory()
         if cfg.launcher != 'none':
             _start_cpu_ranks(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    check_cuts(cfg, runner.model)
+    return runner
+
+
+def check_cuts(cfg: Config, model: nn.Module) -> None:
+    """Refuse to cut videos where the model has no key frame.
+
+    Args:
+        cfg: Of the run, with ``val_dataloader`` and ``test_dataloader``.
+        model: Perhaps wrapped for several ranks.
+
+    Raises:
+        ValueError: If a ``VideoSampler`` has a ``key_interval`` that is no multiple of
+            the model's interval, or the model has no fixed one.
+    """
+    model = model.module if is_model_wrapper(model) else model
+    scheduler = getattr(model, 'key_frame_scheduler', None)
+    for name in ('val_dataloader', 'test_dataloader'):
+        wanted = ((cfg.get(name) or {}).get('sampler') or {}).get('key_interval')
+        if wanted is None or scheduler is None:  # an image model may be cut anywhere
+            continue
+        is_fixed = isinstance(scheduler, FixedKeyFrameScheduler)
+        if not is_fixed or wanted % scheduler.interval:
+            raise ValueError(
+                f'key_interval of the sampler of {name} must be a multiple of the '
+                f"model's fixed key frame interval, got {wanted} and {scheduler!r}"
+            )
 
 
 def _start_cpu_ranks(cfg: Config) -> None:
