@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
@@ -28,7 +29,7 @@ def build_to_check(
     Args:
         config: Config of a DFF model, or its path.
         size: (H, W) of the frames that random weights are fitted to.
-        checkpoint: Weights; None gives random ones.
+        checkpoint: Weights; None gives random ones, each time the same.
         options: What to set in the config, as ``--cfg-options`` gives it.
 
     Raises:
@@ -42,6 +43,7 @@ def build_to_check(
     prepare_config(config.model)
     with quiet(), warnings.catch_warnings():  # not every layer's weights
         warnings.simplefilter('ignore')  # of mmdet and mmseg, about their own parts
+        torch.manual_seed(0)
         model = revert_sync_batchnorm(MODELS.build(config.model))
         model.init_weights()
     if checkpoint is None:

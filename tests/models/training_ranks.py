@@ -1,0 +1,57 @@
+"""Small trainings on one and on two gloo ranks, apart so that a rank can import it."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
+
+from dff.analysis.check_build import build_to_check
+from dff.analysis.check_inputs import make_pairs
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = (64, 96)
+STEPS = 3
+SEGMENTOR = ROOT / 'configs/mini/dff_fcn_r18_synthetic.py'
+DETECTOR = ROOT / 'configs/mini/dff_rfcn_r18_synthetic.py'
+
+
+def train(model, data):
+    """Do some steps; give the losses and every 997th weight."""
+    optimiser = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
+    losses = [float(model.train_step(data, optimiser)['loss']) for _ in range(STEPS)]
+    weights = [p.detach().flatten() for p in model.parameters() if p.requires_grad]
+    return losses, torch.cat(weights)[::997].tolist()
+
+
+def work(rank, config, is_same, folder):
+    """Train on one of the pairs as one of two ranks."""
+    torch.set_num_threads(1)
+    store = (folder / 'store').as_uri()
+    dist.init_process_group('gloo', init_method=store, rank=rank, world_size=2)
+    model = build_to_check(config, size=SIZE)
+    data = make_pairs(model, SIZE, is_same)
+    inputs = {name: [images[rank]] for name, images in data['inputs'].items()}
+    part = dict(inputs=inputs, data_samples=[data['data_samples'][rank]])
+    torch.manual_seed(rank)  # for what samples boxes
+    found = train(MMDistributedDataParallel(model, broadcast_buffers=False), part)
+    (folder / f'{rank}.json').write_text(json.dumps(found))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def on_two_ranks(config, is_same, folder):
+    """Give (losses, weights) of both ranks; a rank that hangs is an error."""
+    ranks = mp.spawn(work, args=(config, is_same, folder), nprocs=2, join=False)
+    end = time.monotonic() + 240
+    while not ranks.join(timeout=1):
+        if time.monotonic() > end:
+            for process in ranks.processes:
+                process.kill()
+            pytest.fail('a rank hangs')
+    return [json.loads((folder / f'{rank}.json').read_text()) for rank in (0, 1)]
