@@ -6,9 +6,10 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2
+        type='AtomicCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    random=dict(type='KeyedRandomHook'),
 )
 env_cfg = dict(
     cudnn_benchmark=False,

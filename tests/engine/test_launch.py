@@ -89,10 +89,12 @@ def test_a_start_from_nothing_keeps_the_pretrained_weights(tmp_path):
 
 
 def test_resuming_fetches_nothing(tmp_path):
-    cfg = wrapped(work_dir=str(tmp_path))
-    launch.set_start(cfg, 'some.pth')
-    assert cfg.resume and cfg.load_from == 'some.pth'
+    cfg, path = wrapped(work_dir=str(tmp_path)), tmp_path / 'some.pth'
+    torch.save({}, path)
+    launch.set_start(cfg, str(path))
+    assert cfg.resume and cfg.load_from == str(path)
     assert cfg.model.propagation.flow_estimator.init_cfg is None
+    torch.save({}, tmp_path / 'iter_1.pth')
     (tmp_path / 'last_checkpoint').write_text('iter_1.pth')
     cfg = wrapped(work_dir=str(tmp_path))
     launch.set_start(cfg, 'auto')

@@ -1,7 +1,15 @@
 """Starting runs, and hooks."""
 
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .channels_last_hook import ChannelsLastHook
 from .complete_checkpoint_hook import CompleteCheckpointHook
+from .keyed_random_hook import KeyedRandomHook
 from .video_visualization_hook import VideoVisualizationHook
 
-__all__ = ['ChannelsLastHook', 'CompleteCheckpointHook', 'VideoVisualizationHook']
+__all__ = [
+    'AtomicCheckpointHook',
+    'ChannelsLastHook',
+    'CompleteCheckpointHook',
+    'KeyedRandomHook',
+    'VideoVisualizationHook',
+]

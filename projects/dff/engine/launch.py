@@ -13,10 +13,11 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 from torch import nn
 
 from ..models.key_frame import FixedKeyFrameScheduler
+from .checkpoint_files import find_complete_checkpoint, is_complete
 from .memory import keep_freed_memory
 
 
@@ -143,20 +144,45 @@ def set_start(cfg: Config, resume: str | None) -> None:
     Args:
         cfg: Of the run, changed in place.
         resume: Checkpoint to resume from, ``'auto'`` for the newest of the work
-            directory, None to start anew or from ``load_from``.
+            directory that is complete, None to start anew or from ``load_from``.
+
+    Raises:
+        FileNotFoundError: If the checkpoint does not exist.
+        ValueError: If it is cut off.
     """
     if resume is not None:
         cfg.resume = True
         cfg.load_from = None if resume == 'auto' else resume
+    if cfg.get('resume'):
+        cfg.load_from = _find_resumed(cfg)
     if cfg.get('load_from') is None:
-        is_filled = cfg.get('resume') and find_latest_checkpoint(cfg.work_dir)
-        parts = [cfg.model] if is_filled else []
+        parts = []
     elif cfg.get('resume'):
         parts = [cfg.model]
     else:
         parts = [cfg.model[k] for k in ('detector', 'segmentor') if k in cfg.model]
     for part in parts:
         drop_pretrained(part)
+
+
+def _find_resumed(cfg: Config) -> str | None:
+    """Give the checkpoint to resume from; None where there is none yet."""
+    path = cfg.get('load_from')
+    if path is None:
+        found = find_complete_checkpoint(cfg.work_dir)
+        print_log(
+            f'resuming from {found}'
+            if found
+            else f'no complete checkpoint in {cfg.work_dir}: training from the start',
+            'current',
+        )
+        return found and str(found)
+    if '://' not in path:
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f'checkpoint {path} does not exist')
+        if not is_complete(path):
+            raise ValueError(f'checkpoint {path} is cut off or is none of torch')
+    return path
 
 
 def drop_pretrained(model: dict) -> None:

@@ -1,0 +1,70 @@
+"""Save checkpoints so that there always is a good one."""
+
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from .checkpoint_files import find_complete_checkpoint, remove_leftovers
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """mmengine's hook, which writes whole files and removes old ones last.
+
+    Stock, a run that is killed while it writes leaves a checkpoint that cannot be
+    read, and with ``max_keep_ckpts=1`` has removed the one before.
+
+    Args:
+        backend_args: As in mmengine; None is a local disk.
+        kwargs: Of mmengine's hook.
+    """
+
+    def __init__(self, *, backend_args: dict | None = None, **kwargs: Any) -> None:
+        if backend_args is None:
+            backend_args = dict(backend='AtomicLocalBackend')
+        super().__init__(backend_args=backend_args, **kwargs)
+
+    def before_train(self, runner: Runner) -> None:
+        """Remove what a killed run left half-written."""
+        super().before_train(runner)
+        if is_main_process():
+            remove_leftovers(self.out_dir)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        """Save, then remove what is no longer wanted.
+
+        Raises:
+            OSError: If it cannot be written; names the last good one.
+        """
+        backend, removed = self.file_backend, []
+        self.file_backend = _LateRemoval(backend, removed)
+        try:
+            super()._save_checkpoint_with_step(runner, step, meta)
+        except OSError as error:
+            path = self.filename_tmpl.format(step)
+            raise OSError(
+                error.errno,
+                f'{error.strerror}: checkpoint {path} could not be written to '
+                f'{self.out_dir}; the last good one is '
+                f'{find_complete_checkpoint(self.out_dir)}',
+            ) from error
+        finally:
+            self.file_backend = backend
+        for path in removed:
+            backend.remove(path)
+
+
+class _LateRemoval:
+    """A file backend that only notes what to remove."""
+
+    def __init__(self, backend: Any, removed: list) -> None:
+        self._backend, self._removed = backend, removed
+
+    def remove(self, path: str) -> None:
+        self._removed.append(path)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)

@@ -1,0 +1,54 @@
+"""Checkpoints on disk: written whole or not at all."""
+
+import os
+import zipfile
+from pathlib import Path
+
+from mmengine.fileio import LocalBackend, register_backend
+
+from ..analysis.atomic import write_atomically
+
+LAST = 'last_checkpoint'
+
+
+class AtomicLocalBackend(LocalBackend):
+    """mmengine's file backend, which writes under another name and then renames."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes."""
+        with write_atomically(filepath) as temporary:
+            temporary.write_bytes(obj)
+
+
+register_backend('AtomicLocalBackend', AtomicLocalBackend, force=True)
+
+
+def is_complete(path: str | os.PathLike) -> bool:
+    """Tell whether a checkpoint of torch is there to its last byte."""
+    try:
+        with zipfile.ZipFile(path) as archive:  # its table of contents is at the end
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError):
+        return False
+
+
+def find_complete_checkpoint(work_dir: str | os.PathLike) -> Path | None:
+    """Find the newest checkpoint to resume from, leaving out what was cut off.
+
+    Args:
+        work_dir: Of the run; ``last_checkpoint`` in it comes first.
+    """
+    folder = Path(work_dir)
+    found = [p for p in folder.glob('*.pth') if not p.name.startswith(('.', 'best_'))]
+    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    last = folder / LAST
+    if last.is_file():
+        named = Path(last.read_text(errors='replace').strip() or 'nothing')
+        found = [p for p in (named, folder / named.name) if p.is_file()][:1] + found
+    return next((path for path in found if is_complete(path)), None)
+
+
+def remove_leftovers(work_dir: str | os.PathLike) -> None:
+    """Remove what a killed run was writing."""
+    for path in Path(work_dir).glob('.*.pth'):
+        path.unlink(missing_ok=True)
