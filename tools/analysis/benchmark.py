@@ -26,6 +26,8 @@ from dff.analysis.benchmark import (
     time_model,
 )
 from dff.analysis.dff_model import build_dff_model, parse_size
+from dff.engine import compile_flow
+from dff.engine.memory import keep_freed_memory
 
 CPU_THREADS = 2
 
@@ -52,6 +54,9 @@ def parse_args() -> argparse.Namespace:
         '--cpu-time',
         action='store_true',
         help='CPU seconds instead of wall seconds, fair on a busy machine; one thread',
+    )
+    parser.add_argument(
+        '--compile-flow', action='store_true', help='torch.compile of F and S'
     )
     parser.add_argument('--out', help='JSON file of the figures')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
@@ -93,8 +98,12 @@ def main() -> None:
     """Count, time and report."""
     args = parse_args()
     torch.set_num_threads(args.threads)
+    if args.device == 'cpu':
+        keep_freed_memory()
     model, frames = build_model(args), read_frames(args)
     macs = count_model(model, frames[0])
+    if args.compile_flow:
+        compile_flow(model)
     progress = ProgressBar(args.repeats * args.interval)
     timings = time_model(
         model,
@@ -112,6 +121,7 @@ def main() -> None:
         device=args.device,
         threads=args.threads,
         is_cpu_time=args.cpu_time,
+        is_flow_compiled=args.compile_flow,
         torch=torch.__version__,
         dff=dff.__version__,
     )

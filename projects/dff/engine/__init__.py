@@ -2,6 +2,7 @@
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .channels_last_hook import ChannelsLastHook
+from .compile_flow_hook import CompileFlowHook, compile_flow
 from .complete_checkpoint_hook import CompleteCheckpointHook
 from .keyed_random_hook import KeyedRandomHook
 from .video_visualization_hook import VideoVisualizationHook
@@ -9,7 +10,9 @@ from .video_visualization_hook import VideoVisualizationHook
 __all__ = [
     'AtomicCheckpointHook',
     'ChannelsLastHook',
+    'CompileFlowHook',
     'CompleteCheckpointHook',
     'KeyedRandomHook',
     'VideoVisualizationHook',
+    'compile_flow',
 ]
