@@ -13,6 +13,7 @@ from mmengine.utils import ProgressBar
 
 import dff  # noqa: F401  (registers the models)
 from dff.apis import OneByOne, VideoInferencer, open_frames
+from dff.engine.memory import keep_freed_memory
 from dff.visualization import (
     VideoVisualizer,
     VideoWriter,
@@ -124,4 +125,5 @@ def print_times(times: dict[bool, list[float]]) -> None:
 
 
 if __name__ == '__main__':
+    keep_freed_memory()
     main(parse_args())

@@ -22,6 +22,7 @@ from dff.analysis.split_job import SplitJob, read_interval
 from dff.analysis.split_points import Split, SplitSettings
 from dff.analysis.split_table import find_paper, tabulate_splits
 from dff.analysis.steps import StepError
+from dff.engine.memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,6 +88,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the job; print and write the table."""
     args = parse_args()
+    keep_freed_memory()
     settings = SplitSettings(
         size=args.size,
         interval=args.interval or read_interval(args.config),

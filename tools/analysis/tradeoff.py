@@ -15,6 +15,7 @@ from dff.analysis.dff_model import parse_size
 from dff.analysis.tradeoff import StepError, TradeoffJob
 from dff.analysis.tradeoff_plots import save_plots
 from dff.analysis.tradeoff_table import tabulate_parts, tabulate_points, write_csv
+from dff.engine.memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,6 +62,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the job; write CSV and plots, print tables."""
     args = parse_args()
+    keep_freed_memory()
     names = ('size', 'repeats', 'stream', 'device', 'threads')
     speed = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     if args.cpu_time:
