@@ -60,6 +60,11 @@ class KeyedDataset(Dataset):
         with keyed_draws(key):
             return self.dataset[index]
 
+    def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:
+        """Leave transforms out, as YOLOXModeSwitchHook asks, in all parts."""
+        for part in getattr(self.dataset, 'datasets', [self.dataset]):
+            part.update_skip_type_keys(skip_type_keys)
+
     def __getattr__(self, name: str) -> Any:
         if name == 'dataset':  # not there yet, while a worker unpickles it
             raise AttributeError(name)
