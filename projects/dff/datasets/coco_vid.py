@@ -5,12 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import load
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
+from .cocovid_file import read_cocovid
+
 MIN_BOX_SIDE = 1.0  # pixels, as in MMDetection's CocoDataset
-LISTS = ('images', 'annotations', 'categories')
 
 
 @DATASETS.register_module()
@@ -61,16 +61,15 @@ class CocoVIDDataset(BaseDataset):
             for videos, video_id, video_name, frame_id, is_labelled.
 
         Raises:
-            ValueError: The file contradicts itself or `metainfo`.
+            FileNotFoundError: There is no such file.
+            ValueError: The file is damaged, or contradicts itself or `metainfo`.
         """
-        content = load(self.ann_file, backend_args=self.backend_args)
-        if not isinstance(content, Mapping) or any(k not in content for k in LISTS):
-            raise ValueError(f'{self.ann_file} must hold the lists {LISTS}')
+        content = read_cocovid(self.ann_file, backend_args=self.backend_args)
         if not content['images']:
             raise ValueError(f'{self.ann_file} holds no images')
         labels = self._label_of_category(content['categories'])
         annotations = self._annotations_by_image(content)
-        names = {video['id']: video['name'] for video in content.get('videos', ())}
+        names = {video['id']: video['name'] for video in content['videos']}
         frames = [
             self._parse_image(image, annotations[image['id']], labels, names)
             for image in content['images']

@@ -5,6 +5,7 @@ from pathlib import Path
 from mmengine.registry import DATASETS
 
 from .flow_pairs import FlowPairDataset
+from .text_file import read_text
 
 SPLITS = dict(train='1', val='2')  # what a line of the split file says
 
@@ -50,7 +51,7 @@ class FlyingChairs(FlowPairDataset):
     def _select(self, split: str, split_file: Path) -> list:
         if not split_file.is_file():
             raise FileNotFoundError(f'split_file {split_file} does not exist')
-        lines = split_file.read_text().split()
+        lines = read_text(split_file).split()
         wrong = sorted(set(lines) - set(SPLITS.values()))
         if wrong:
             raise ValueError(

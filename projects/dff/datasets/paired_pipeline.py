@@ -160,9 +160,9 @@ class PairedPipeline:
             had_map = 'gt_seg_map' in results
             try:
                 results = transform(results)
-            except (AssertionError, cv2.error) as error:
+            except (AssertionError, cv2.error, OSError, ValueError) as error:
                 if size is None:  # the frame was not read yet
-                    raise ValueError(f'cannot read frame {path}: {error}') from error
+                    raise _unread(path, error) from error
                 raise
             if results is None:
                 return None, size
@@ -171,6 +171,13 @@ class PairedPipeline:
             if not had_map and 'gt_seg_map' in results:
                 _check_map(results['gt_seg_map'], info, size)
         return results, size
+
+
+def _unread(path: str, error: Exception) -> Exception:
+    """Make the error of a frame that a transform could not read."""
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(f'frame {path} does not exist')
+    return ValueError(f'cannot read frame {path}: {error}')
 
 
 def _check_map(label_map: np.ndarray, info: dict, size: tuple | None) -> None:

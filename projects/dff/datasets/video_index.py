@@ -124,7 +124,10 @@ class VideoIndex:
             ids = [frame[0] for frame in frames]
             repeated = sorted({a for a, b in zip(ids, ids[1:], strict=False) if a == b})
             if repeated:
-                raise ValueError(f'video {video_id!r} holds frames twice: {repeated}')
+                source = getattr(self.dataset, 'ann_file', None) or type(self.dataset)
+                raise ValueError(
+                    f'video {video_id!r} of {source} holds frames twice: {repeated}'
+                )
             self.spans.append((len(rows), len(rows) + len(frames)))
             rows.extend(frames)
         table = np.array(rows, dtype=np.int64).reshape(-1, 6)

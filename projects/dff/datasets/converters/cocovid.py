@@ -6,6 +6,7 @@ be unlabelled (False) or annotated and empty (True).
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,7 +116,12 @@ class CocoVIDWriter:
 
         Returns:
             Whether the box was kept.
+
+        Raises:
+            ValueError: The box is not finite.
         """
+        if not all(math.isfinite(value) for value in box):
+            raise ValueError(f'{place}: a box must be finite, got {tuple(box)}')
         image = self.images[image_id - 1]
         x1, x2 = (min(max(float(v), 0.0), image['width']) for v in box[0::2])
         y1, y2 = (min(max(float(v), 0.0), image['height']) for v in box[1::2])

@@ -1,6 +1,12 @@
 """The list files that come with ImageNet VID and DET, and their 15 frames a video."""
 
+import re
 from pathlib import Path
+
+from ..text_file import read_text
+
+MAX_NAME = 255  # bytes that file systems take
+NUMBER = re.compile('[0-9]{1,6}')  # names of frames have six digits
 
 
 def read_frame_list(path: str | Path) -> set[str]:
@@ -22,16 +28,18 @@ def read_frame_list(path: str | Path) -> set[str]:
     """
     names: set[str] = set()
     rows: list[tuple[str, int, int, int]] = []
-    for number, line in enumerate(Path(path).read_text().splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         words = line.split()
-        if len(words) == 4 and all(word.isdigit() for word in words[1:]):
+        if any(len(part.encode()) > MAX_NAME for part in line.split('/')):
+            raise ValueError(f'{path}:{number}: a name is too long: {line!r:.200}')
+        if len(words) == 4 and all(NUMBER.fullmatch(word) for word in words[1:]):
             rows.append((words[0], *(int(word) for word in words[1:])))
         elif len(words) == 2:
             names.add(words[0])
         elif words:
             raise ValueError(
                 f'{path}:{number}: expected NAME NUMBER or SNIPPET NUMBER FRAME '
-                f'LENGTH, got {line!r}'
+                f'LENGTH (numbers below 1,000,000), got {line!r:.200}'
             )
     is_of_videos = _counts_videos(rows)
     for snippet, _, frame, length in rows:

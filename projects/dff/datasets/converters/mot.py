@@ -6,6 +6,7 @@ video file. Rows of gt.txt are `frame,id,x,y,w,h,conf,...`: frames are 1-based
 row of conf 0 is a box to ignore.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathlib import Path
 import cv2
 from rich.progress import track
 
+from ..cocovid_file import MAX_NUMBER
+from ..text_file import read_text
 from .cocovid import CocoVIDWriter, write_image
 
 VIDEO_SUFFIXES = ('.avi', '.mp4', '.mkv', '.mov', '.webm', '.mpg', '.mpeg')
@@ -42,26 +45,39 @@ def read_gt(path: Path) -> dict[int, list[MotRow]]:
     if not path.is_file():
         raise FileNotFoundError(f'no annotation file {path}')
     rows = defaultdict(list)
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         place = f'{path}:{number}'
-        try:
-            values = [float(value) for value in line.split(',')[:7]]
-            frame, identity, x, y, w, h, confidence = values
-        except ValueError:
-            raise ValueError(
-                f'{place}: expected frame,id,x,y,w,h,conf, got {line!r}'
-            ) from None
-        x, y = x - FIRST_MOT_FRAME, y - FIRST_MOT_FRAME
-        frame_id = int(frame) - FIRST_MOT_FRAME
-        if frame_id < 0:
-            raise ValueError(f'{place}: frames count from 1, got {int(frame)}')
-        box = (x, y, x + w, y + h)
-        rows[frame_id].append(
-            MotRow(frame_id, int(identity), box, confidence == 0, place)
-        )
+        row = _read_row(line, place)
+        rows[row.frame_id].append(row)
     return rows
+
+
+def _read_row(line: str, place: str) -> MotRow:
+    try:
+        values = [float(value) for value in line.split(',')[:7]]
+        frame, identity, x, y, w, h, confidence = values
+    except ValueError:
+        raise ValueError(
+            f'{place}: expected frame,id,x,y,w,h,conf, got {line!r:.200}'
+        ) from None
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError(f'{place}: numbers must be finite, got {line!r:.200}')
+    if not (frame.is_integer() and identity.is_integer()):
+        raise ValueError(
+            f'{place}: frame and id must be whole numbers, got {frame} and {identity}'
+        )
+    if max(frame, abs(identity)) > MAX_NUMBER:
+        raise ValueError(
+            f'{place}: frame and id must be {MAX_NUMBER} at most, got {line!r:.200}'
+        )
+    if frame < FIRST_MOT_FRAME:
+        raise ValueError(f'{place}: frames count from 1, got {int(frame)}')
+    x, y = x - FIRST_MOT_FRAME, y - FIRST_MOT_FRAME
+    box = (x, y, x + w, y + h)
+    frame_id = int(frame) - FIRST_MOT_FRAME
+    return MotRow(frame_id, int(identity), box, confidence == 0, place)
 
 
 def find_sequences(root: Path) -> list[Path]:

@@ -13,10 +13,20 @@ from pathlib import Path, PurePosixPath
 import cv2
 from rich.progress import track
 
+from ..cocovid_file import MAX_NUMBER
 from .cocovid import CocoVIDWriter
 from .imagenet_lists import read_frame_list, spread_frames
 
 IMAGE_SUFFIX = '.JPEG'
+MAX_SIDE = 2**31 - 1  # pixels
+# what ElementTree raises; LookupError: an encoding that Python does not know
+UNREADABLE = (
+    ElementTree.ParseError,
+    AttributeError,
+    ValueError,
+    TypeError,
+    LookupError,
+)
 
 # The 30 classes in the usual order (label 0 is airplane).
 WNID_TO_CLASS = {
@@ -74,6 +84,8 @@ def read_xml(path: Path) -> tuple[tuple[int, int], list[XmlObject]]:
         root = ElementTree.parse(path).getroot()
         size = root.find('size')
         width, height = (int(size.find(key).text) for key in ('width', 'height'))
+        if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+            raise ValueError(f'the size must be 1..{MAX_SIDE}, got {width} x {height}')
         objects = []
         for item in root.findall('object'):
             box = item.find('bndbox')
@@ -85,12 +97,19 @@ def read_xml(path: Path) -> tuple[tuple[int, int], list[XmlObject]]:
                 XmlObject(
                     wnid=item.find('name').text.strip(),
                     box=tuple(corners),
-                    track_id=-1 if track is None else int(track.text),
+                    track_id=-1 if track is None else _track_id(track.text),
                 )
             )
-    except (ElementTree.ParseError, AttributeError, ValueError, TypeError) as error:
+    except UNREADABLE as error:
         raise ValueError(f'cannot read annotation {path}: {error}') from error
     return (width, height), objects
+
+
+def _track_id(text: str) -> int:
+    track_id = int(text)
+    if abs(track_id) > MAX_NUMBER:
+        raise ValueError(f'trackid must be {MAX_NUMBER} at most, got {text}')
+    return track_id
 
 
 def _list_frames(root: Path, split: str) -> list[PurePosixPath]:
