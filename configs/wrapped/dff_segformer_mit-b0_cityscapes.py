@@ -9,7 +9,10 @@ _base_ = [
 model = dict(
     _delete_=True,
     type='DFFVideoSegmentor',
-    segmentor=_base_.model,
+    segmentor=dict(
+        _base_.model,
+        data_preprocessor=dict(_base_.model.data_preprocessor, size_divisor=32),
+    ),
     propagation=dict(
         type='FeaturePropagation',
         flow_estimator=dict(

@@ -7,3 +7,4 @@ _base_ = [
 ]
 
 train_dataloader = dict(dataset=dict(pairs=False))
+model = dict(data_preprocessor=dict(size_divisor=32))

@@ -10,3 +10,4 @@ train_dataloader = dict(dataset=dict(pairs=False))
 optim_wrapper = dict(  # stock
     optimizer=dict(_delete_=True, type='AdamW', lr=6e-5, weight_decay=0.01),
 )
+model = dict(data_preprocessor=dict(size_divisor=32))
