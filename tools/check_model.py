@@ -52,7 +52,11 @@ def main() -> None:
             print(f'        {finding.problem}')
     failed = sum(finding.problem is not None for finding in findings)
     if failed:
-        sys.exit(f'{failed} of {len(findings)} checks failed')
+        height, width = args.size
+        sys.exit(
+            f'{failed} of {len(findings)} checks failed (on frames of {height}x{width};'
+            ' a model may need larger ones, --size)'
+        )
     print(f'all {len(findings)} checks passed')
 
 

@@ -79,6 +79,7 @@ def make_data(model: nn.Module, image: Tensor, frame_id: int) -> dict[str, list]
         pad_shape=shape,
         scale_factor=(1.0, 1.0),
         flip=False,
+        border=(0, 0, 0, 0),  # CenterNet shifts its boxes back by it
     )
     if hasattr(model, 'segmentor'):
         from mmseg.structures import SegDataSample as Sample

@@ -258,7 +258,7 @@ def _propagation_gradients(model: nn.Module, size: tuple[int, int]) -> dict[str,
     """Tell which parameters of F and S have a say in some propagated feature."""
     data = _training_batch(model, size, [False, False])
     cur, key = data['inputs']['cur'], data['inputs']['key']
-    model.eval().zero_grad()
+    model.train().zero_grad()  # auxiliary heads read their levels in training only
     with torch.no_grad():
         feats = model.seam.head(key)
     levels = model.seam.levels(feats)
