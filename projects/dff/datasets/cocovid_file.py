@@ -90,6 +90,7 @@ def read_cocovid(path: str, *, backend_args: dict | None = None) -> Mapping:
 
 
 def check_entry(entry: Any, required: dict, optional: dict, *, place: str) -> None:
+    """Refuse an entry that lacks a field or has a wrong one (ValueError)."""
     if not isinstance(entry, dict):
         raise ValueError(f'{place} must be a dict, got {entry!r:.80}')
     for fields, is_needed in ((required, True), (optional, False)):
