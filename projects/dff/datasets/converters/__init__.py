@@ -2,17 +2,18 @@
 
 from .camvid import arrange_camvid
 from .cocovid import CocoVIDWriter
+from .data_report import DataReport
 from .det_xml import convert_det
 from .frame_range import parse_frames
 from .imagenet_lists import read_frame_list, spread_frames
 from .mot import convert_mot
-from .seg_check import SegReport, check_seg_data
+from .seg_check import check_seg_data
 from .synthetic import write_synthetic_set
 from .vid_xml import VID_CLASSES, VID_WNIDS, convert_vid
 
 __all__ = [
     'CocoVIDWriter',
-    'SegReport',
+    'DataReport',
     'VID_CLASSES',
     'VID_WNIDS',
     'arrange_camvid',

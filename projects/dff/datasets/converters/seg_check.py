@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from os import cpu_count, walk
 from os.path import exists, isdir, join, relpath
 from typing import Any
@@ -17,45 +16,8 @@ from rich.progress import track
 from ..file_pattern import FilePattern
 from ..frame_source import VOID, build_frames
 from ..video_index import VideoIndex
+from .data_report import DataReport
 from .frame_check import Finding, check_frame
-
-SHOWN = 10  # lines of a kind that are printed
-
-
-@dataclass
-class SegReport:
-    """What was found in one data set.
-
-    Attributes:
-        title: Which one.
-        counts: What there is.
-        pixels: Labelled pixels of each class.
-        problems: What is wrong, by kind.
-        notes: What may be meant so.
-    """
-
-    title: str
-    counts: dict[str, int] = field(default_factory=dict)
-    pixels: dict[str, int] = field(default_factory=dict)
-    problems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    notes: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        """Return the summary, then the problems."""
-        lines = [self.title]
-        lines += [f'  {name:32}{count:>12,}' for name, count in self.counts.items()]
-        total = max(sum(self.pixels.values()), 1)
-        lines += [
-            f'    {name:30}{pixels / total:>12.2%}'
-            for name, pixels in self.pixels.items()
-        ]
-        lines += [f'  Mind: {note}' for note in self.notes]
-        for kind, found in self.problems.items():
-            lines.append(f'  WRONG: {kind} ({len(found)})')
-            lines += [f'    {line}' for line in found[:SHOWN]]
-            if len(found) > SHOWN:
-                lines.append(f'    ... and {len(found) - SHOWN} more')
-        return '\n'.join(lines)
 
 
 def check_seg_data(
@@ -64,7 +26,7 @@ def check_seg_data(
     split: str = 'train',
     interval: int | None = None,
     headers_only: bool = False,
-) -> list[SegReport]:
+) -> list[DataReport]:
     """Look at every frame and label map that a config's data loader would deliver.
 
     Args:
@@ -83,29 +45,31 @@ def check_seg_data(
     """
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     loader = cfg.get(f'{split}_dataloader')
-    found = list(_pair_sets(loader.to_dict() if loader else None))
+    found = list(pair_sets(loader.to_dict() if loader else None))
     if not found:
         raise ValueError(f'{split}_dataloader must hold a VideoPairDataset, got none')
     scheduler = cfg.get('model', {}).get('key_frame_scheduler', {})
     interval = interval or scheduler.get('interval')
-    return [_check_set(pairs, split, interval, headers_only) for pairs in found]
+    return [check_seg_set(pairs, split, interval, headers_only) for pairs in found]
 
 
-def _pair_sets(cfg: Any) -> Iterator[dict]:
+def pair_sets(cfg: Any) -> Iterator[dict]:
+    """Yield the config of every `VideoPairDataset` of a data loader."""
     if isinstance(cfg, (list, tuple)):
         for value in cfg:
-            yield from _pair_sets(value)
+            yield from pair_sets(value)
     elif isinstance(cfg, dict):
         if cfg.get('type') == 'VideoPairDataset':
             yield cfg
         else:
-            yield from _pair_sets(list(cfg.values()))
+            yield from pair_sets(list(cfg.values()))
 
 
-def _check_set(
-    pairs: dict, split: str, interval: int | None, headers_only: bool
-) -> SegReport:
-    report = SegReport(f'{split}: {pairs["dataset"]["type"]}')
+def check_seg_set(
+    pairs: dict, split: str, interval: int | None = None, headers_only: bool = False
+) -> DataReport:
+    """Look at one `VideoPairDataset`; the arguments are those of `check_seg_data`."""
+    report = DataReport(f'{split}: {pairs["dataset"]["type"]}')
     try:
         dataset, _ = build_frames(pairs['dataset'])
         report.title += f' in {dataset.data_prefix["img_path"]}'
@@ -126,7 +90,7 @@ def _check_set(
     return report
 
 
-def _check_folders(dataset: Any, report: SegReport) -> None:
+def _check_folders(dataset: Any, report: DataReport) -> None:
     """Find empty folders, and label maps that no image belongs to."""
     images = dataset.data_prefix['img_path']
     labels = dataset.data_prefix.get('seg_map_path') or ''
@@ -154,7 +118,7 @@ def _low(endings: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_videos(
-    index: VideoIndex, pattern: FilePattern | None, report: SegReport
+    index: VideoIndex, pattern: FilePattern | None, report: DataReport
 ) -> None:
     lengths = [stop - start for start, stop in index.spans]
     report.counts.update(
@@ -177,7 +141,7 @@ def _check_videos(
         _note_gaps(index, pattern, report)
 
 
-def _check_snippets(index: VideoIndex, length: int, report: SegReport) -> None:
+def _check_snippets(index: VideoIndex, length: int, report: DataReport) -> None:
     expected = getattr(index.dataset, 'LABELLED_FRAME', None)
     for video, (start, stop) in zip(index.video_ids, index.spans, strict=True):
         if stop - start != length:
@@ -193,7 +157,7 @@ def _check_snippets(index: VideoIndex, length: int, report: SegReport) -> None:
             )
 
 
-def _note_gaps(index: VideoIndex, pattern: FilePattern, report: SegReport) -> None:
+def _note_gaps(index: VideoIndex, pattern: FilePattern, report: DataReport) -> None:
     """Say where the numbers of frames have gaps: pairs do not reach over these."""
     numbers = defaultdict(list)
     for i in range(len(index)):
@@ -225,14 +189,14 @@ def _reach(pairs: dict, interval: int | None) -> int:
     return max(pairs.get('offset_range', (0, 9))) if is_paired else 0
 
 
-def _count_predecessors(index: VideoIndex, reach: int, report: SegReport) -> None:
+def _count_predecessors(index: VideoIndex, reach: int, report: DataReport) -> None:
     starts = np.concatenate([np.full(b - a, a) for a, b in index.spans])
     lacking = index.is_labelled & (np.arange(len(index)) - starts < reach)
     report.counts[f'of these, < {reach} predecessors'] = int(lacking.sum())
 
 
 def _check_frames(
-    index: VideoIndex, report: SegReport, *, split: str, headers_only: bool
+    index: VideoIndex, report: DataReport, *, split: str, headers_only: bool
 ) -> None:
     """Read the frames and the maps, and count the labels."""
     classes = index.dataset.metainfo['classes']
