@@ -247,4 +247,6 @@ def _load(model: nn.Module, path: str) -> dict:
             f'random: {lacks[:5]} …'
         )
     meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
+    if not isinstance(meta, dict):
+        raise ValueError(f'dataset_meta of {path} must be a dict, got {meta!r:.80}')
     return {name.lower(): value for name, value in meta.items()}

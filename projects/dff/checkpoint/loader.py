@@ -75,6 +75,18 @@ def _read(file: BinaryIO, map_location: Any, *, name: str) -> dict:
             f'checkpoint {name} must hold a dict, got {type(content).__name__}: '
             f'{content!r:.80}'
         )
+    for name_of_part in ('state_dict', 'meta'):
+        part = content.get(name_of_part, {})
+        if not isinstance(part, dict):
+            raise ValueError(
+                f'{name_of_part} of checkpoint {name} must be a dict, got '
+                f'{type(part).__name__}: {part!r:.80}'
+            )
+    state = content.get('state_dict', {})
+    if wrong := [key for key in state if not isinstance(key, str)]:
+        raise ValueError(
+            f'state_dict of checkpoint {name} must hold names, got {wrong[:3]!r:.80}'
+        )
     meta = content.get('meta')
     if isinstance(meta, dict):
         # Runner.resume runs this text as Python; mmengine 1.x saves `cfg` instead
