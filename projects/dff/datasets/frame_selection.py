@@ -8,6 +8,8 @@ from mmengine.logging import print_log
 
 from .video_index import VideoIndex
 
+MOST = 2**31 - 1  # of any count of frames
+
 
 class Item(NamedTuple):
     """Indices of a frame and of its key frame, None for a stream or a draw.
@@ -38,11 +40,6 @@ def select_training(
         max_frames: Take at most so many of a video, evenly spread.
         min_length: Leave out videos of fewer frames.
     """
-    if stride < 1 or (max_frames is not None and max_frames < 1):
-        raise ValueError(
-            'frame_stride and max_frames_per_video must be >= 1, got '
-            f'{stride} and {max_frames}'
-        )
     unknown = set(filter_cfg) - {'filter_empty_gt', 'min_size'}
     if unknown:
         raise ValueError(
@@ -182,13 +179,44 @@ def key_spans(
     return list(zip(edges, [*edges[1:], len(items)], strict=True))
 
 
+def _is_int(value: object) -> bool:
+    is_int = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_int and abs(value) <= MOST
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse options of VideoPairDataset that are no counts.
+
+    Raises:
+        TypeError: If one is no integer.
+        ValueError: If one is less than 1.
+    """
+    for name, count in counts.items():
+        if not _is_int(count):
+            raise TypeError(f'{name} must be an integer >= 1, got {count!r:.80}')
+        if count < 1:
+            raise ValueError(f'{name} must be >= 1, got {count}')
+
+
 def check_options(
     offset_range: Sequence[int],
     test_offsets: Sequence[int] | None,
     missing: str,
     test_mode: bool,
 ) -> None:
-    """Refuse options of VideoPairDataset that contradict themselves (ValueError)."""
+    """Refuse options of VideoPairDataset that contradict themselves.
+
+    Raises:
+        TypeError: If offsets are no integers.
+        ValueError: If they make no sense.
+    """
+    given = dict(offset_range=offset_range, test_offsets=test_offsets)
+    for name, offsets in given.items():
+        if offsets is None and name == 'test_offsets':
+            continue
+        is_list = isinstance(offsets, Sequence) and not isinstance(offsets, str)
+        if not is_list or not all(map(_is_int, offsets)):
+            raise TypeError(f'{name} must be a list of integers, got {offsets!r:.80}')
     if len(offset_range) != 2 or not 0 <= offset_range[0] <= offset_range[1]:
         raise ValueError(
             f'offset_range must be (low, high) with 0 <= low <= high, got '

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from .file_pattern import FilePattern
 from .frame_selection import (
     Item,
+    check_counts,
     check_options,
     key_spans,
     select_test,
@@ -89,12 +90,15 @@ class VideoPairDataset(Dataset):
             max_refetch: How many frames the pipeline may give up in a row.
         """
         check_options(offset_range, test_offsets, missing, test_mode)
+        counts = dict(min_video_length=min_video_length, frame_stride=frame_stride)
+        if max_frames_per_video is not None:
+            counts |= dict(max_frames_per_video=max_frames_per_video)
+        check_counts(**counts, max_refetch=max_refetch)
         if pairs and not test_mode:
             check_pairable(pipeline, dataset)
         self.offset_range = tuple(offset_range)
         self.test_mode, self.pairs = test_mode, pairs
-        self.missing = missing
-        self.max_refetch = max_refetch
+        self.missing, self.max_refetch = missing, max_refetch
         has_motion = still_motion is not None
         self.still_motion = StillMotion(**still_motion) if has_motion else None
         self.dataset, filter_cfg = build_frames(dataset)
