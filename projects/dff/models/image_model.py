@@ -36,8 +36,12 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
         Names of the modules found, to be kept in eval mode.
 
     Raises:
+        TypeError: If the patterns are no list of text.
         ValueError: If a pattern matches nothing.
     """
+    is_list = isinstance(patterns, Sequence) and not isinstance(patterns, str)
+    if not is_list or not all(isinstance(pattern, str) for pattern in patterns):
+        raise TypeError(f'frozen_modules must be a list of names, got {patterns!r:.80}')
     modules = [name for name, _ in model.named_modules() if name]
     params = dict(model.named_parameters())
     frozen: list[str] = []

@@ -84,6 +84,7 @@ class DFFVideoModel(BaseModel):
             propagation = fit_flow(propagation, self.seam)
         if isinstance(propagation, dict):
             propagation = MODELS.build(propagation)
+        _check_part('propagation', propagation, 'bind_preprocessor')
         self.propagation: FeaturePropagation = propagation
         self.propagation.bind_preprocessor(model.data_preprocessor)
         if key_frame_scheduler is None:
@@ -92,10 +93,11 @@ class DFFVideoModel(BaseModel):
             )
         if isinstance(key_frame_scheduler, dict):
             key_frame_scheduler = MODELS.build(key_frame_scheduler)
+        _check_part('key_frame_scheduler', key_frame_scheduler, 'is_key_frame')
         self.key_frame_scheduler = key_frame_scheduler
         self.stream = StreamState()
+        self._frozen_names = freeze(self, frozen_modules)
         self.frozen_modules = tuple(frozen_modules)
-        self._frozen_names = freeze(self, self.frozen_modules)
         self.train(self.training)
         self._register_load_state_dict_pre_hook(self._before_load)
 
@@ -293,3 +295,8 @@ class DFFVideoModel(BaseModel):
         stride = propagation.flow_estimator.flow_stride
         state.flow = join_windows(flows, windows, size=image.shape[-2:], stride=stride)
         return feats
+
+
+def _check_part(name: str, part: Any, method: str) -> None:
+    if not hasattr(part, method):
+        raise TypeError(f'{name} must have {method}() or be a config, got {part!r:.80}')

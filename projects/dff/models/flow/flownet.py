@@ -68,6 +68,8 @@ class FlowNetS(RefinedFlowNet):
             downsample=downsample,
             init_cfg=init_cfg,
         )
+        if isinstance(width, bool) or not isinstance(width, int | float):
+            raise TypeError(f'width must be a number in (0, 1], got {width!r:.80}')
         if not 0 < width <= 1:
             raise ValueError(f'width must be in (0, 1], got {width}')
         counts = {name: max(1, round(c * width)) for name, c, _, _ in ENCODER}

@@ -19,6 +19,7 @@ LEAK = 0.1  # released code: slope of LeakyReLU
 FLOW_DIVISOR = 20.0  # FlowNet predicts flow / 20, in pixels of its half-size input
 INPUT_STRIDE = 2  # the network sees the frames at half size (paper Sec. 4)
 COARSEST = 6  # an encoder's map of level n has 1 / 2^n of the half-size input's side
+MAX_CHANNELS = 2**16  # of the scale field
 REFINED = (5, 4, 3, 2)  # levels of the refinement, coarse to fine
 
 
@@ -197,7 +198,13 @@ def _levels(channels: int | Sequence[int] | None, count: int) -> list[int]:
     """Return the scale channels of every level, nothing where there is no scale."""
     if channels is None:
         return []
-    levels = [channels] * count if isinstance(channels, int) else list(channels)
+    levels = [channels] * count if isinstance(channels, int) else channels
+    is_list = isinstance(levels, Sequence) and not isinstance(levels, str)
+    if not is_list or not all(type(level) is int for level in levels):
+        raise TypeError(
+            f'scale_channels must be an int, None or a list, got {channels!r:.80}'
+        )
+    levels = list(levels)
     if len(levels) != count:
         raise ValueError(
             f'scale_channels must be an int, None or one a level ({count} strides), '
@@ -205,4 +212,8 @@ def _levels(channels: int | Sequence[int] | None, count: int) -> list[int]:
         )
     if min(levels) < 1:
         raise ValueError(f'scale_channels must be positive, got {channels}')
+    if max(levels) > MAX_CHANNELS:
+        raise ValueError(
+            f'scale_channels must be at most {MAX_CHANNELS}, got {channels!r:.80}'
+        )
     return levels
