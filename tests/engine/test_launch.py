@@ -1,4 +1,5 @@
 import argparse
+from pathlib import Path
 
 import pytest
 import torch
@@ -134,3 +135,20 @@ def test_a_model_that_is_filled_in_part_is_not_tested():
     del state['1.bias']
     with pytest.raises(ValueError, match=r'3 of 4 keys match. Missing: 1\.bias'):
         hook.after_load_checkpoint(runner, dict(state_dict=state))
+
+
+def test_no_thread_outlives_the_process_group(tmp_path):
+    """One that did would end some runs with an abort at the interpreter's end."""
+
+    def action():
+        torch.distributed.init_process_group(
+            'gloo', init_method=f'file://{tmp_path / "store"}', rank=0, world_size=1
+        )
+        model = nn.parallel.DistributedDataParallel(nn.Linear(2, 2))
+        model.itself = [model]  # as a runner and its hooks hold each other
+        names = [path.read_text() for path in Path('/proc/self/task').glob('*/comm')]
+        assert 'pt_gloo_runloop\n' in names
+
+    launch.run(action)
+    names = [path.read_text() for path in Path('/proc/self/task').glob('*/comm')]
+    assert 'pt_gloo_runloop\n' not in names

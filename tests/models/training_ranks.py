@@ -13,6 +13,7 @@ from mmengine.optim import OptimWrapper
 
 from dff.analysis.check_build import build_to_check
 from dff.analysis.check_inputs import make_pairs
+from dff.engine import launch
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (64, 96)
@@ -24,7 +25,9 @@ DETECTOR = ROOT / 'configs/mini/dff_rfcn_r18_synthetic.py'
 def train(model, data):
     """Do some steps; give the losses and every 997th weight."""
     optimiser = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
-    losses = [float(model.train_step(data, optimiser)['loss']) for _ in range(STEPS)]
+    losses = [
+        model.train_step(data, optimiser)['loss'].detach().item() for _ in range(STEPS)
+    ]
     weights = [p.detach().flatten() for p in model.parameters() if p.requires_grad]
     return losses, torch.cat(weights)[::997].tolist()
 
@@ -34,15 +37,20 @@ def work(rank, config, is_same, folder):
     torch.set_num_threads(1)
     store = (folder / 'store').as_uri()
     dist.init_process_group('gloo', init_method=store, rank=rank, world_size=2)
+    found = launch.run(lambda: train_rank(rank, config, is_same))
+    (folder / f'{rank}.json').write_text(json.dumps(found))
+
+
+def train_rank(rank, config, is_same):
+    """Give the losses and some weights of one rank."""
     model = build_to_check(config, size=SIZE)
     data = make_pairs(model, SIZE, is_same)
     inputs = {name: [images[rank]] for name, images in data['inputs'].items()}
     part = dict(inputs=inputs, data_samples=[data['data_samples'][rank]])
     torch.manual_seed(rank)  # for what samples boxes
     found = train(MMDistributedDataParallel(model, broadcast_buffers=False), part)
-    (folder / f'{rank}.json').write_text(json.dumps(found))
     dist.barrier()
-    dist.destroy_process_group()
+    return found
 
 
 def on_two_ranks(config, is_same, folder):

@@ -1,6 +1,7 @@
 """What the training and the test tool share: arguments, config, ranks."""
 
 import argparse
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -218,4 +219,5 @@ def run(action: Callable[[], Any]) -> Any:
         return action()
     finally:
         if dist.is_initialized():
+            gc.collect()  # what holds the group, or its threads outlive it, and abort
             dist.destroy_process_group()
