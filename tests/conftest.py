@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,6 +17,15 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope='session', autouse=True)
 def _two_threads():
     torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _default_scope():
+    """Forget the default scope that a test's model or runner has set."""
+    before = set(DefaultScope._instance_dict)
+    yield
+    for name in DefaultScope._instance_dict.keys() - before:
+        del DefaultScope._instance_dict[name]
 
 
 @pytest.fixture(scope='session')
