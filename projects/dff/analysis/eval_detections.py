@@ -113,9 +113,9 @@ def evaluate_detections(
     for frame in truth.frames:
         predicted = found.get(frame['img_id'], NOTHING).as_instances()
         metric.process(None, [dict(frame, pred_instances=predicted)])
-    num_frames = len(metric.results)
+    num_frames = len(metric.results)  # labelled
     with quiet():
-        figures = metric.evaluate(num_frames)
+        figures = metric.evaluate(len(truth.frames))
     boxes = {name: count for name, count in truth.boxes_per_class.items() if count}
     return _report(num_frames, boxes, truth.classes, figures)
 
