@@ -277,6 +277,9 @@ def test_checkpoint_of_another_model(frame_cfg, tmp_path):
     torch.save(dict(state_dict=nn.Linear(2, 3).state_dict()), other)
     with pytest.raises(ValueError, match=r"other\.pth is of another model.*'bias'"):
         VideoInferencer(frame_cfg, other)
+    torch.save({1: torch.ones(2)}, other)
+    with pytest.raises(ValueError, match=r'other\.pth must hold a state_dict'):
+        VideoInferencer(frame_cfg, other)
     frame_cfg.model.bbox_head.num_classes = 5
     path = tmp_path / 'five.pth'
     torch.save(dict(state_dict=VideoInferencer(frame_cfg).model.state_dict()), path)

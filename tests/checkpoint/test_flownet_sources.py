@@ -118,10 +118,13 @@ def test_bad_shapes(tmp_path, name, shape, message):
 
 def test_bad_files(tmp_path):
     torch.save(dict(state_dict=3), tmp_path / 'a.pth')
-    with pytest.raises(ValueError, match='must hold a state_dict, got 3'):
+    with pytest.raises(ValueError, match='must be a dict, got int: 3'):
         read_flownet(tmp_path / 'a.pth')
     with pytest.raises(ValueError, match='div_flow must be a number'):
         read_flownet(make(tmp_path, arch='flownets', div_flow='20'))
+    path = make(tmp_path, arch='flownets', div_flow=float('inf'))
+    with pytest.raises(ValueError, match=f'{path}: div_flow must be > 0 and finite'):
+        read_flownet(path)
     with pytest.raises(FileNotFoundError):
         read_flownet(tmp_path / 'none.pth')
 

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,34 @@ def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(name, target)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def undone_on_error(*folders: Path) -> Iterator[None]:
+    """Remove what the block has added to some folders if it does not end well.
+
+    Files that were there keep the content that the block gave them; links are removed,
+    not followed.
+    """
+    before = _content(folders)
+    try:
+        yield
+    except BaseException:
+        for path in sorted(_content(folders) - before, reverse=True):  # inner first
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink()
+        raise
+
+
+def _content(folders: Iterable[Path]) -> set[Path]:
+    """List what is in folders, at any depth, and the folders themselves."""
+    found = {folder for folder in folders if folder.is_dir()}
+    for folder in folders:
+        for root, inner, files in os.walk(folder):
+            found |= {Path(root, name) for name in (*inner, *files)}
+    return found
 
 
 def write_json(content: Any, path: str | os.PathLike) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -229,10 +229,12 @@ def _load(model: nn.Module, path: str) -> dict:
     """
     checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     state = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(state, Mapping) or not all(isinstance(k, str) for k in state):
+        raise ValueError(f'{path} must hold a state_dict of names, got {state!r:.80}')
     state = {name.removeprefix('module.'): value for name, value in state.items()}
     try:
         missing = model.load_state_dict(state, strict=False).missing_keys
-    except RuntimeError as error:
+    except (RuntimeError, AttributeError, TypeError) as error:
         raise ValueError(f'{path} is of another model: {error}') from error
     names = [name for name, _ in model.named_parameters()]
     lacks = sorted(set(missing) & set(names))

@@ -11,6 +11,7 @@ All take concat(first, second) / 255, and predict the flow from the first to the
 frame / 20, at 1/4 of the input. Weights come back by the names of `FlowNetS`.
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,7 @@ class FlowNetWeights:
     """Arrays of a foreign FlowNetS by our names, and the conventions they expect.
 
     Attributes:
+        path: Of the file, for messages.
         source: A key of `SOURCES`.
         channel_order: Of both frames, 'rgb' or 'bgr'.
         means: Red, green, blue of 0..1 that each of the two frames lacks; None where
@@ -52,6 +54,7 @@ class FlowNetWeights:
         arrays: `NAME.weight`, `NAME.bias`; with batch norm also `NAME.norm.…`.
     """
 
+    path: Path
     source: str
     channel_order: str
     means: tuple[Mean, Mean] | None
@@ -106,11 +109,10 @@ def read_flownet(
             raise ValueError(f'mean must be red, green, blue in 0..1, got {mean}')
         changes['means'] = (tuple(mean), tuple(mean))
     if flow_divisor is not None:
+        if not flow_divisor > 0:
+            raise ValueError(f'flow_divisor must be > 0, got {flow_divisor}')
         changes['flow_divisor'] = flow_divisor
-    weights = replace(weights, **changes)
-    if not weights.flow_divisor > 0:
-        raise ValueError(f'flow_divisor must be > 0, got {weights.flow_divisor}')
-    return weights
+    return replace(weights, **changes)
 
 
 def _read_torch(path: Path, source: str | None) -> FlowNetWeights:
@@ -125,9 +127,11 @@ def _read_torch(path: Path, source: str | None) -> FlowNetWeights:
     divisor = content.get('div_flow', FLOW_DIVISOR)
     if isinstance(divisor, bool) or not isinstance(divisor, int | float):
         raise ValueError(f'{path}: div_flow must be a number, got {divisor!r}')
+    if not 0 < divisor < math.inf:
+        raise ValueError(f'{path}: div_flow must be > 0 and finite, got {divisor}')
     arrays = _rename(path, state, names)
     means = None if mean is None else (mean, mean)
-    return FlowNetWeights(source, order, means, float(divisor), arrays)
+    return FlowNetWeights(path, source, order, means, float(divisor), arrays)
 
 
 def _told_source(path: Path, state: Mapping[str, Any], arch: Any) -> str:
@@ -249,7 +253,8 @@ def _read_caffe(path: Path) -> FlowNetWeights:
     if len(means) not in (0, 2):
         raise ValueError(f'{path} must hold the mean of both frames, got {means}')
     first, second = (means[name] for name in sorted(means)) if means else (ZERO, ZERO)
-    return FlowNetWeights('caffe', 'bgr', (first, second), FLOW_DIVISOR, arrays)
+    mean = first, second
+    return FlowNetWeights(path, 'caffe', 'bgr', mean, FLOW_DIVISOR, arrays)
 
 
 def _caffe_mean(path: Path, layer: CaffeLayer) -> Mean:

@@ -55,6 +55,7 @@ def test_what_is_missing_is_named(flat):
     (flat / 'labels' / '0016E5_07961.png').unlink()
     with pytest.raises(FileNotFoundError, match='0016E5_07961.png is not there'):
         arrange(flat)
+    assert not names(flat / 'out')  # of those that came before it
     (flat / 'images' / 'holiday.jpg').write_bytes(b'')
     with pytest.raises(ValueError, match='holiday.jpg must be named VIDEO_FRAME'):
         arrange(flat, frames=(6, 6))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rich.progress import track
 
+from ...analysis.atomic import undone_on_error
+
 NAME = re.compile(r'(?P<video>[^_]+)_f?(?P<frame>\d+)(_L|_P)?')  # 0016E5_07959
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 
@@ -49,16 +51,19 @@ def arrange_camvid(
         raise ValueError(f'{images} has {len(paths)} frames, none of them in {frames}')
     low, high = _bounds(labelled, len(paths))
     num_maps = 0
-    for position in track(range(first, last + 1), f'CamVid {split}'):
-        path = paths[position]
-        match = NAME.fullmatch(path.stem)
-        if match is None:
-            raise ValueError(f'{path} must be named VIDEO_FRAME, such as 0016E5_07959')
-        place = Path(split, match['video'], f'{int(match["frame"]):06d}')
-        _copy(path, out / 'images' / place.with_suffix(path.suffix.lower()))
-        if low <= position <= high:
-            _copy(labels / f'{path.stem}.png', out / 'labels' / f'{place}.png')
-            num_maps += 1
+    with undone_on_error(out / 'images' / split, out / 'labels' / split):
+        for position in track(range(first, last + 1), f'CamVid {split}'):
+            path = paths[position]
+            match = NAME.fullmatch(path.stem)
+            if match is None:
+                raise ValueError(
+                    f'{path} must be named VIDEO_FRAME, such as 0016E5_07959'
+                )
+            place = Path(split, match['video'], f'{int(match["frame"]):06d}')
+            _copy(path, out / 'images' / place.with_suffix(path.suffix.lower()))
+            if low <= position <= high:
+                _copy(labels / f'{path.stem}.png', out / 'labels' / f'{place}.png')
+                num_maps += 1
     return last + 1 - first, num_maps
 
 

@@ -7,6 +7,14 @@ from mmseg.datasets.transforms import LoadAnnotations
 from PIL import Image
 
 EXIF_ORIENTATION, EXIF_LYING = 0x0112, 5  # 5 and more: rows and columns change places
+# what PIL and mmcv raise for damaged files; a broken header may ask for any size
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    MemoryError,
+    Image.DecompressionBombError,
+)
 MAX_LABEL = 255  # of the maps that mmseg reads; it cuts off what is above
 
 
@@ -45,7 +53,7 @@ def check_frame(
                 size = size[::-1]
             if decode:
                 image.load()
-    except (OSError, SyntaxError) as error:
+    except UNREADABLE as error:
         problems.append(('images that cannot be read', f'{path}: {error}'))
         size = None
     if not info['is_labelled'] or 'seg_map_path' not in info:
@@ -74,7 +82,7 @@ def _check_map(
             what = f'{path}: shape {raw.shape}, largest value {raw.max()}'
             return None, [('label maps that are no maps of numbers to 255', what)]
         labels = load(dict(info))['gt_seg_map']
-    except (OSError, SyntaxError) as error:
+    except UNREADABLE as error:
         return None, [('label maps that cannot be read', f'{path}: {error}')]
     pixels = np.bincount(labels.ravel(), minlength=256)
     if size is None or labels.shape == size:

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 from rich.progress import track
 
+from ...analysis.atomic import undone_on_error
 from ..cocovid_file import MAX_NUMBER
 from ..text_file import read_text
 from .cocovid import CocoVIDWriter, write_image
@@ -203,6 +204,11 @@ def convert_mot(
 
     Returns:
         The written set, for its counts.
+
+    Raises:
+        FileNotFoundError: There is no such sequence, video or frame.
+        ValueError: A row or a frame cannot be read, or is not there. No frame that was
+            extracted before stays behind.
     """
     root, out = Path(root), Path(out)
     if len(classes) != 1:
@@ -217,9 +223,10 @@ def convert_mot(
             raise FileNotFoundError(f'no sequence {sorted(missing)} under {root}')
         found = [path for path in found if path.name in sequences]
     writer = CocoVIDWriter(classes)
-    for sequence in found:
-        _convert_sequence(writer, sequence, out, first=first, last=last)
-    writer.write(out / 'annotations' / f'{name}.json')
+    with undone_on_error(*(out / path.resolve().name for path in found)):
+        for sequence in found:
+            _convert_sequence(writer, sequence, out, first=first, last=last)
+        writer.write(out / 'annotations' / f'{name}.json')
     return writer
 
 

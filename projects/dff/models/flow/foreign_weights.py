@@ -18,6 +18,7 @@ The scale branch is of no source; it keeps its initial values (S = 1).
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ def adapt_weights(weights: FlowNetWeights) -> tuple[dict[str, Tensor], float]:
         ValueError: An array has another shape than in FlowNetS.
     """
     arrays = {name: array.double() for name, array in weights.arrays.items()}
-    width = _check_shapes(weights.arrays)
+    width = _check_shapes(weights.path, weights.arrays)
     for name, *_ in ENCODER:
         _fold_norm(arrays, name)
     _fold_frames(arrays, weights)
@@ -61,13 +62,14 @@ def _shapes(width: float) -> dict[str, torch.Size]:
     return {key: value.shape for key, value in network.state_dict().items()}
 
 
-def _check_shapes(arrays: Mapping[str, Tensor]) -> float:
+def _check_shapes(path: Path, arrays: Mapping[str, Tensor]) -> float:
     """Return the width that fits the first convolution, if all others have it too."""
     channels = len(arrays['conv1.weight'])
     width = channels / FULL_WIDTH
     if not 0 < width <= 1:
         raise ValueError(
-            f'conv1.weight must have 1 to {FULL_WIDTH} output channels, got {channels}'
+            f'{path}: conv1.weight must have 1 to {FULL_WIDTH} output channels, got '
+            f'{channels}'
         )
     shapes = _shapes(width)
     for name, array in arrays.items():
@@ -77,8 +79,8 @@ def _check_shapes(arrays: Mapping[str, Tensor]) -> float:
         expected = shapes[f'{module}.{part}']
         if array.shape != expected:
             raise ValueError(
-                f'{name} must have the shape {tuple(expected)} in a FlowNetS of width '
-                f'{width:g}, got {tuple(array.shape)}'
+                f'{path}: {name} must have the shape {tuple(expected)} in a FlowNetS '
+                f'of width {width:g}, got {tuple(array.shape)}'
             )
     return width
 
