@@ -28,20 +28,37 @@ def read_curve(path: str | os.PathLike, figure: str | None = None) -> tuple[str,
         FileNotFoundError: There is no such file.
         ValueError: It is none of these files, or lacks the figure.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no figures by offset at {path}')
-    try:
-        offsets = json.loads(Path(path).read_text())['offsets']
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ValueError(
-            f'{path} must be a JSON file of PerOffsetMetric, with `offsets`'
-        ) from None
-    names = list(dict.fromkeys(name for row in offsets.values() for name in row))
+    figures = read_figures(path)
+    names = list(figures)
     figure = names[0] if figure is None and names else figure
     if figure not in names:
         raise ValueError(f'figure must be one of {names} in {path}, got {figure!r}')
-    curve = {int(o): row[figure] for o, row in offsets.items() if figure in row}
-    return figure, {o: curve[o] for o in sorted(curve) if curve[o] is not None}
+    return figure, figures[figure]
+
+
+def read_figures(path: str | os.PathLike) -> dict[str, Curve]:
+    """Read all figures by offset, each at the offsets that have it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is none of `PerOffsetMetric`.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no figures by offset at {path}')
+    try:
+        offsets = json.loads(Path(path).read_text(encoding='utf-8'))['offsets']
+        rows = {int(offset): row for offset, row in offsets.items()}
+        figures: dict[str, Curve] = {}
+        for offset, row in sorted(rows.items()):
+            for name, value in row.items():
+                curve = figures.setdefault(name, {})
+                if value is not None:
+                    curve[offset] = value
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(
+            f'{path} must be a JSON file of PerOffsetMetric, with `offsets`'
+        ) from None
+    return figures
 
 
 def plot_curves(curves: Mapping[str, Curve], *, ylabel: str) -> Figure:

@@ -1,12 +1,14 @@
 """Blocks of results pages from the figures that `run_variants.py` left."""
 
-import json
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
 
+from .offset_curves import Curve, read_figures
 from .result_runs import Run, check_known, names_in
+from .variant_files import find_figures
 from .variant_tables import make_class_table, make_summary, make_table
 from .variants import VariantJob
 
@@ -45,7 +47,7 @@ def make_variants_summary(run: Run, options: Options) -> str:
 def make_classes(run: Run, options: Options) -> str:
     """IoU of each class at `offset=`, mean over seeds."""
     by_class: dict[str, dict[str, Any]] = {}
-    for name in _figure_names(_read_files(run, options)):
+    for name in _names(_read_files(run, options)):
         if name.startswith(CLASS):
             for row, seeds in _read(run, name, options).items():
                 by_class.setdefault(row, {})[name.removeprefix(CLASS)] = seeds
@@ -79,27 +81,26 @@ def _plan(run: Run) -> Config:
     return Config.fromfile(run.root / run.info['plan'])
 
 
-def _read_files(run: Run, options: Options) -> dict[str, dict[int, dict[str, dict]]]:
-    """Read `figures/[TEST/]ROW_seedN.json`, rows in the order of the plan."""
-    folder = run.folder / 'figures' / options.get('test', '').replace(' ', '_')
-    found: dict[str, dict] = {}
+def _read_files(run: Run, options: Options) -> dict[str, dict[int, dict[str, Curve]]]:
+    """Read a test's figures by row, seed and name, rows in the order of the plan."""
+    test, found = options.get('test', ''), {}
     for row in _plan(run).variants:
-        name = row.replace(' ', '_')
-        for path in sorted(folder.glob(f'{name}_seed*.json')):
-            seed = int(path.stem.removeprefix(f'{name}_seed'))
-            offsets = json.loads(path.read_text(encoding='utf-8'))['offsets']
-            found.setdefault(row, {})[seed] = offsets
+        paths = find_figures(run.folder, row, test)
+        if paths:
+            found[row] = {seed: read_figures(path) for seed, path in paths.items()}
     said, seen = run.info['seeds'], sorted({s for row in found.values() for s in row})
     if not found or sorted(said) != seen:
         raise ValueError(
-            f'run.yml of {run.name} must name the seeds of {folder}, {seen}, got {said}'
+            f'run.yml of {run.name} must name the seeds of the figures'
+            f'{f" of {test}" if test else ""}, {seen}, got {said}'
         )
     return found
 
 
-def _figure_names(files: Mapping[str, Mapping[int, Mapping[str, Mapping]]]) -> list:
-    curves = [file.values() for seeds in files.values() for file in seeds.values()]
-    return list(dict.fromkeys(n for rows in curves for row in rows for n in row))
+def _names(files: Mapping[str, Mapping[int, Mapping[str, Curve]]]) -> list[str]:
+    """List the figures."""
+    tests = [figures for seeds in files.values() for figures in seeds.values()]
+    return list(dict.fromkeys(itertools.chain.from_iterable(tests)))
 
 
 def _read(run: Run, figure: str, options: Options) -> Figures:
@@ -107,18 +108,13 @@ def _read(run: Run, figure: str, options: Options) -> Figures:
     files, factor = _read_files(run, options), _plan(run).get('factor', 1)
     figures: Figures = {}
     for row, seeds in files.items():
-        for seed, offsets in seeds.items():
-            curve = {
-                int(offset): values[figure] * factor
-                for offset, values in offsets.items()
-                if values.get(figure) is not None
-            }
+        for seed, curves in seeds.items():
+            curve = {o: value * factor for o, value in curves.get(figure, {}).items()}
             if curve:
                 figures.setdefault(row, {})[seed] = curve
     if not figures:
         raise ValueError(
-            f'figure must be of {_figure_names(files)} in the run {run.name}, '
-            f'got {figure!r}'
+            f'figure must be of {_names(files)} in the run {run.name}, got {figure!r}'
         )
     return figures
 

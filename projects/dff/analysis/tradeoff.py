@@ -21,6 +21,7 @@ from .offset_curves import Curve, read_curve
 from .row_speed import SpeedSettings, check_settings, measure_speed, read_speed
 from .steps import Step, StepError, run_command, run_steps
 from .tradeoff_table import Accuracy, Point, average_over_offsets, make_points
+from .variant_files import find_figures
 
 
 class TradeoffJob:
@@ -153,11 +154,10 @@ class TradeoffJob:
         variant = self.rows[name].get('variant')
         if self.variants is None or variant is None:
             return []
-        folder, stem = self.variants / 'figures', variant.replace(' ', '_')
-        found = sorted(folder.glob(f'{stem}_seed*.json'))
+        found = find_figures(self.variants, variant)
         if not found:
-            raise FileNotFoundError(f'no figures of {variant!r} in {folder}')
-        return found
+            raise FileNotFoundError(f'no figures of {variant!r} in {self.variants}')
+        return list(found.values())
 
     def _speed_file(self, name: str) -> Path:
         return self.out / 'speed' / f'{self.slugs[name]}.json'

@@ -4,7 +4,6 @@ A plan says which configs are trained from what, which are tested with whose wei
 on which test sets and with which seeds: :mod:`dff.analysis.variant_plan`.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 from mmengine.config import Config
 
 from .atomic import write_atomically, write_json
+from .offset_curves import read_figures
 from .steps import Step, StepError, run_command, run_steps
+from .variant_files import figures_path
 from .variant_plan import Training, Variant, VariantPlan
 from .variant_tables import make_class_table, make_paper_table, make_summary, make_table
 
@@ -107,11 +108,9 @@ class VariantJob:
                 path = self._figures(variant, seed, test)
                 if not path.is_file():
                     continue
-                for offset, row in json.loads(path.read_text())['offsets'].items():
-                    for name, value in row.items():
-                        curves = read.setdefault(variant, {}).setdefault(name, {})
-                        value = value * self.plan.factor
-                        curves.setdefault(seed, {})[int(offset)] = value
+                for name, curve in read_figures(path).items():
+                    curves = read.setdefault(variant, {}).setdefault(name, {})
+                    curves[seed] = {o: v * self.plan.factor for o, v in curve.items()}
         return read
 
     def _steps(self) -> list[Step]:
@@ -230,9 +229,7 @@ class VariantJob:
         return self._folder(training, seed) / f'iter_{last}.pth'
 
     def _figures(self, variant: str, seed: int, test: str) -> Path:
-        # options of a command lose their spaces
-        name = f'{variant.replace(" ", "_")}_seed{seed}.json'
-        return self.out / 'figures' / test.replace(' ', '_') / name
+        return figures_path(self.out, variant, seed, test)
 
 
 def _as_option(value: Any) -> Any:
