@@ -17,13 +17,12 @@ from dff.analysis.benchmark import (
     Stopwatch,
     Timings,
     count_model,
-    format_summary,
     make_data,
     moving_frames,
     preprocess,
-    summarise,
     time_model,
 )
+from dff.analysis.benchmark_report import format_summary, summarise
 from dff.analysis.complexity import Complexity, count_macs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,13 +18,8 @@ from torch import Tensor, nn
 
 import dff
 from dff.analysis.atomic import write_json
-from dff.analysis.benchmark import (
-    count_model,
-    format_summary,
-    moving_frames,
-    summarise,
-    time_model,
-)
+from dff.analysis.benchmark import count_model, moving_frames, time_model
+from dff.analysis.benchmark_report import format_summary, summarise
 from dff.analysis.dff_model import build_dff_model, parse_size
 from dff.engine import compile_flow
 from dff.engine.memory import keep_freed_memory

@@ -14,8 +14,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from dff.apis import VideoInferencer
+from dff.models.feature_levels import as_levels
 from dff.models.feature_seam import cut, join_windows, shape_inside
-from dff.models.propagation import as_levels
 from dff.visualization import flow_at_image_size
 
 

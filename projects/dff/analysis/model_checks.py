@@ -8,21 +8,14 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.logging import MessageHub
 from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import nn
 
 from ..models.feature_seam import cut
 from ..models.key_frame import FixedKeyFrameScheduler
-from ..models.propagation import as_levels
 from .check_compare import difference, shift_levels
-from .check_inputs import (
-    ConstantFlow,
-    make_pairs,
-    make_sample,
-    make_stream,
-    random_frame,
-)
+from .check_gradients import gradients, propagation_gradients, training_batch
+from .check_inputs import ConstantFlow, make_sample, make_stream, random_frame
 
 TOLERANCE = 1e-4  # of the largest value: one flow is resized to every level
 NAMES_SHOWN = 5
@@ -78,15 +71,15 @@ def check_training(model: nn.Module, size: tuple[int, int]) -> str | None:
     Which parameters have a gradient of zero depends on what was assigned to whom, so
     those of the image model only need to take part.
     """
-    alone = _gradients(model, size, lambda x, s: model.image_model.loss(x['cur'], s))
-    both = _gradients(model, size, lambda x, s: model.loss(x, s))
+    alone = gradients(model, size, lambda x, s: model.image_model.loss(x['cur'], s))
+    both = gradients(model, size, lambda x, s: model.loss(x, s))
     broken = [name for name, grad in both.items() if not grad.isfinite().all()]
     if broken:
         return f'gradients of {_some(broken)} are not finite'
     prefix = f'{model.wrapped_name}.'
     wanted = [name for name, g in alone.items() if name.startswith(prefix) and g.any()]
     lost = [name for name in wanted if name not in both]
-    reached = _propagation_gradients(model, size)
+    reached = propagation_gradients(model, size)
     lost += [name for name, is_reached in reached.items() if not is_reached]
     lost += [name for name in reached if name not in both]
     if lost:
@@ -101,7 +94,7 @@ def check_stills(model: nn.Module, size: tuple[int, int]) -> str | None:
         lambda x, s: model.image_model.loss(x['cur'], s),
         lambda x, s: model.loss(x, s),
     ):
-        data = _training_batch(model, size, [True, True])
+        data = training_batch(model, size, [True, True])
         torch.manual_seed(0)
         with torch.no_grad():
             total, _ = model.parse_losses(loss(data['inputs'], data['data_samples']))
@@ -227,49 +220,6 @@ CHECKS: dict[str, Callable[[nn.Module, tuple[int, int]], str | None]] = {
     'oracle flow moves the features': check_oracle_flow,
     'any test batch is batch 1': check_batches,
 }
-
-
-def _training_batch(
-    model: nn.Module, size: tuple[int, int], is_same: Sequence[bool]
-) -> dict[str, Any]:
-    model.train()
-    hub = MessageHub.get_current_instance()
-    if 'iter' not in hub.runtime_info:  # YOLOX's batch resize looks at it
-        hub.update_info('iter', 0)
-    return model.data_preprocessor(make_pairs(model, size, is_same), training=True)
-
-
-def _gradients(
-    model: nn.Module, size: tuple[int, int], loss: Callable[[dict, list], dict]
-) -> dict[str, Tensor]:
-    """Give the gradients of all parameters that take part, by name."""
-    data = _training_batch(model, size, [False, False])
-    model.zero_grad()
-    torch.manual_seed(0)
-    total, _ = model.parse_losses(loss(data['inputs'], data['data_samples']))
-    if not total.isfinite():
-        raise ValueError(f'the loss is {float(total)} on random frames')
-    total.backward()
-    grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-    return {name: grad.clone() for name, grad in grads.items()}
-
-
-def _propagation_gradients(model: nn.Module, size: tuple[int, int]) -> dict[str, bool]:
-    """Tell which parameters of F and S have a say in some propagated feature."""
-    data = _training_batch(model, size, [False, False])
-    cur, key = data['inputs']['cur'], data['inputs']['key']
-    model.train().zero_grad()  # auxiliary heads read their levels in training only
-    with torch.no_grad():
-        feats = model.seam.head(key)
-    levels = model.seam.levels(feats)
-    moved = as_levels(model.propagation(feats, cur, key, levels=levels))
-    sum(feat.square().sum() for feat in moved).backward()
-    named = model.propagation.named_parameters(prefix='propagation')
-    return {
-        name: p.grad is not None and bool(p.grad.any())
-        for name, p in named
-        if p.requires_grad
-    }
 
 
 @contextmanager

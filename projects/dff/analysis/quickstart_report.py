@@ -21,7 +21,8 @@ from ..visualization import (
     flow_to_color,
 )
 from .atomic import write_atomically, write_json
-from .benchmark import count_model, summarise, time_model
+from .benchmark import count_model, time_model
+from .benchmark_report import summarise
 from .markdown import to_markdown
 from .offset_curves import Curve, plot_panels, read_curve
 

@@ -7,7 +7,7 @@ cells of these tables are what marks in prose and the metafiles quote.
 import re
 from collections.abc import Callable, Mapping
 
-from .benchmark import format_summary
+from .benchmark_report import format_summary
 from .complexity_report import format_model
 from .markdown import to_markdown
 from .offset_curves import Curve, read_curve, tabulate_curves

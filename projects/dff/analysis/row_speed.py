@@ -19,9 +19,9 @@ from .benchmark import (
     count_model,
     make_data,
     moving_frames,
-    summarise,
     time_model,
 )
+from .benchmark_report import summarise
 
 
 @dataclass(frozen=True)

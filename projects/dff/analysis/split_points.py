@@ -12,14 +12,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from ..checkpoint import adapt_frame_state_dict, check_complete
 from ..models.feature_seam import FeatureSeam
 from ..models.split_point import BehindScores, numbered_splits
-from .benchmark import (
-    count_model,
-    make_data,
-    moving_frames,
-    preprocess,
-    summarise,
-    time_model,
-)
+from .benchmark import count_model, make_data, moving_frames, preprocess, time_model
+from .benchmark_report import summarise
 from .complexity import Complexity, count_macs, predicted_speedup, warp_macs
 
 Split = int | str

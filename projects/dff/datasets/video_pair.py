@@ -102,13 +102,8 @@ class VideoPairDataset(Dataset):
         has_motion = still_motion is not None
         self.still_motion = StillMotion(**still_motion) if has_motion else None
         self.dataset, filter_cfg = build_frames(dataset)
-        self.index = VideoIndex(
-            self.dataset,
-            as_stills=as_stills,
-            file_pattern=FilePattern.of(
-                None if as_stills else self.dataset, file_pattern
-            ),
-        )
+        pattern = FilePattern.of(None if as_stills else self.dataset, file_pattern)
+        self.index = VideoIndex(self.dataset, as_stills=as_stills, file_pattern=pattern)
         self.pipeline = PairedPipeline(pipeline)
         if test_mode:
             self.items, self.num_left_out = select_test(

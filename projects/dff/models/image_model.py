@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from mmengine.registry import Registry
 from torch import nn
@@ -59,3 +60,13 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
             model.get_submodule(name).requires_grad_(False)
         frozen += found
     return frozen
+
+
+def check_part(name: str, part: Any, method: str) -> None:
+    """Refuse what is neither built nor a config.
+
+    Raises:
+        TypeError: ``part`` has no such method.
+    """
+    if not hasattr(part, method):
+        raise TypeError(f'{name} must have {method}() or be a config, got {part!r:.80}')

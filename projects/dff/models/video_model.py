@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from dff.checkpoint import adapt_frame_state_dict
 
+from .feature_levels import as_levels, like_feats
 from .feature_seam import FeatureSeam, cut, join_windows, shape_inside
 from .fit_flow import fit_flow
-from .image_model import build_image_model, freeze
+from .image_model import build_image_model, check_part, freeze
 from .key_frame import StreamState, has_place
 from .preprocessor import VideoDataPreprocessor
-from .propagation import FeaturePropagation, as_levels, like_feats
+from .propagation import FeaturePropagation
 from .split_point import find_split
 
 
@@ -84,7 +85,7 @@ class DFFVideoModel(BaseModel):
             propagation = fit_flow(propagation, self.seam)
         if isinstance(propagation, dict):
             propagation = MODELS.build(propagation)
-        _check_part('propagation', propagation, 'bind_preprocessor')
+        check_part('propagation', propagation, 'bind_preprocessor')
         self.propagation: FeaturePropagation = propagation
         self.propagation.bind_preprocessor(model.data_preprocessor)
         if key_frame_scheduler is None:
@@ -93,7 +94,7 @@ class DFFVideoModel(BaseModel):
             )
         if isinstance(key_frame_scheduler, dict):
             key_frame_scheduler = MODELS.build(key_frame_scheduler)
-        _check_part('key_frame_scheduler', key_frame_scheduler, 'is_key_frame')
+        check_part('key_frame_scheduler', key_frame_scheduler, 'is_key_frame')
         self.key_frame_scheduler = key_frame_scheduler
         self.stream = StreamState()
         self._frozen_names = freeze(self, frozen_modules)
@@ -295,8 +296,3 @@ class DFFVideoModel(BaseModel):
         stride = propagation.flow_estimator.flow_stride
         state.flow = join_windows(flows, windows, size=image.shape[-2:], stride=stride)
         return feats
-
-
-def _check_part(name: str, part: Any, method: str) -> None:
-    if not hasattr(part, method):
-        raise TypeError(f'{name} must have {method}() or be a config, got {part!r:.80}')
