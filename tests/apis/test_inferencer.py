@@ -70,13 +70,8 @@ def make_config(model):
         pipeline=PIPELINE,
         test_mode=True,
     )
-    return Config(
-        dict(
-            default_scope='mmdet',
-            model=model,
-            test_dataloader=dict(batch_size=1, dataset=dataset),
-        )
-    )
+    loader = dict(batch_size=1, dataset=dataset)
+    return Config(dict(default_scope='mmdet', model=model, test_dataloader=loader))
 
 
 @pytest.fixture

@@ -203,3 +203,21 @@ def pair_batch(is_same, *, size=SIZE, **labels):
         for i, same in enumerate(is_same)
     ]
     return dict(inputs=dict(cur=cur, key=key), data_samples=samples)
+
+
+def total(losses):
+    values = [
+        v if isinstance(v, list) else [v] for k, v in losses.items() if 'loss' in k
+    ]
+    return sum(loss.sum() for value in values for loss in value)
+
+
+def step(model, optimizer=None, *, is_same=(False, True), **labels):
+    batch = model.data_preprocessor(pair_batch(is_same, **labels), training=True)
+    losses = model(**batch, mode='loss')
+    loss = total(losses)
+    if optimizer is not None:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return losses, loss

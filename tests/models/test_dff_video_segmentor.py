@@ -5,20 +5,16 @@ import warnings
 import pytest
 import torch
 from mmengine.config import ConfigDict
-from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS
 from segmentors_under_test import (
     CASES,
     SIZE,
     build,
     frame,
-    pair_batch,
     sample,
+    step,
     stock,
     stream_batch,
 )
-
-from dff.models import DFFVideoSegmentor
 
 PIXELS = 32  # the shift of an oracle flow: whole cells at every stride up to 32
 
@@ -43,24 +39,6 @@ def handed_in(model):
 
 def as_list(feats):
     return [feats] if isinstance(feats, torch.Tensor) else list(feats)
-
-
-def total(losses):
-    values = [
-        v if isinstance(v, list) else [v] for k, v in losses.items() if 'loss' in k
-    ]
-    return sum(loss.sum() for value in values for loss in value)
-
-
-def step(model, optimizer=None, *, is_same=(False, True), **labels):
-    batch = model.data_preprocessor(pair_batch(is_same, **labels), training=True)
-    losses = model(**batch, mode='loss')
-    loss = total(losses)
-    if optimizer is not None:
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return losses, loss
 
 
 @pytest.mark.parametrize('name', CASES)
@@ -282,35 +260,3 @@ def test_labels_without_scores():
     assert 'postprocess_result' not in vars(lean.segmentor)
 
 
-def test_levels_can_be_named():
-    model = build('fcn', feature_levels=(2, -1)).eval()
-    feats = model.seam.head(torch.zeros(1, 3, *SIZE))
-    assert [feat is None for feat in feats] == [True, True, False, False]
-    assert model.seam.levels(feats) == [0, 1]
-
-
-def test_strides_that_do_not_fit_name_the_levels():
-    init_default_scope('mmseg')
-    model = build('fcn')
-    wrong = dict(type='FlowNetS', width=0.0625, strides=(8,), scale_channels=None)
-    model = DFFVideoSegmentor(
-        segmentor=stock('fcn'),
-        propagation=dict(type='FeaturePropagation', flow_estimator=wrong),
-    )
-    with pytest.raises(
-        ValueError, match=r'has strides \(8,\).*2 feature levels.*\[2, 3\]'
-    ):
-        step(model.train())
-
-
-def test_registration_and_what_belongs_inside():
-    assert MODELS.get('DFFVideoSegmentor') is DFFVideoSegmentor
-    cfg = stock('fcn')
-    preprocessor = cfg.pop('data_preprocessor')
-    with pytest.raises(ValueError, match='segmentor must have a data_preprocessor'):
-        build('fcn', cfg=cfg)
-    model = build('fcn', cfg=cfg, data_preprocessor=preprocessor)
-    assert model.segmentor.data_preprocessor.size == SIZE
-    with pytest.raises(ValueError, match="pretrained belongs into.*got 'x'"):
-        build('fcn', pretrained='x')
-    assert build('fcn', pretrained=None, train_cfg=None)
