@@ -22,7 +22,7 @@ from dff.models.flow import FlowNetS
 from dff.models.flow.foreign_weights import adapt_weights
 
 SEEDS = [
-    pytest.param(range(60), id='60'),
+    pytest.param(range(20), id='20'),
     pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
 ]
 

@@ -13,7 +13,7 @@ from outcomes import DOCUMENTED, Tally
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = [
-    pytest.param(range(60), id='60'),
+    pytest.param(range(20), id='20'),
     pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
 ]
 DETECTOR = ROOT / 'configs/mini/dff_rfcn_r18_synthetic.py'

@@ -16,7 +16,7 @@ from dff.datasets.converters.frame_check import check_frame
 from dff.datasets.flo import read_flo, write_flo
 
 SEEDS = [
-    pytest.param(range(60), id='60'),
+    pytest.param(range(20), id='20'),
     pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
 ]
 

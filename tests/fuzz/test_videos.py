@@ -11,7 +11,7 @@ from outcomes import Tally
 from dff.apis import open_frames
 
 SEEDS = [
-    pytest.param(range(60), id='60'),
+    pytest.param(range(20), id='20'),
     pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
 ]
 COUNT, SIZE = 12, (48, 64)
