@@ -1,5 +1,7 @@
-// Position-sensitive RoI pooling on CPUs, a thread a channel: no two threads
-// write to one channel of the gradient.
+// Position-sensitive RoI pooling on CPUs. All classes of a bin sum the same
+// pixels: some of their maps are laid side by side, then a bin is a sum of
+// short rows. The gradient takes a thread a channel, so that no two write to
+// one.
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
 #include <ATen/Parallel.h>
@@ -7,6 +9,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "checks.h"
@@ -16,13 +19,14 @@ namespace dff {
 namespace {
 
 constexpr int64_t kBinGrain = 256;
+constexpr int64_t kLanes = 16;  // classes that are summed side by side
 
 struct PlacedBin {
   int64_t image;
   Bin bin;
 };
 
-// Bins (R, P, P) of all RoIs. A RoI of no image is an error.
+// Bins (P, P, R) of all RoIs. A RoI of no image is an error.
 template <typename R>
 std::vector<PlacedBin> place_bins(const at::Tensor& rois, int bins,
                                   double spatial_scale, int64_t images,
@@ -35,17 +39,18 @@ std::vector<PlacedBin> place_bins(const at::Tensor& rois, int bins,
                       "batch index of rois must be in [0, ", images, "), got ",
                       data[5 * r], " in row ", r);
   }
-  std::vector<PlacedBin> placed(rois.size(0) * cells);
-  at::parallel_for(0, rois.size(0) * cells, kBinGrain,
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t i = begin; i < end; ++i) {
-                       const R* roi = data + i / cells * 5;
-                       const int row = i % cells / bins, column = i % bins;
-                       placed[i] = {static_cast<int64_t>(roi[0]),
-                                    bin_at(roi, static_cast<R>(spatial_scale),
-                                           row, column, bins, width, height)};
-                     }
-                   });
+  const int64_t count = rois.size(0);
+  std::vector<PlacedBin> placed(cells * count);
+  at::parallel_for(
+      0, cells * count, kBinGrain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const R* roi = data + i % count * 5;
+          const int row = i / count / bins, column = i / count % bins;
+          placed[i] = {static_cast<int64_t>(roi[0]),
+                       bin_at(roi, static_cast<R>(spatial_scale), row, column,
+                              bins, width, height)};
+        }
+      });
   return placed;
 }
 
@@ -65,23 +70,67 @@ Plane<T> plane_at(const at::Tensor& map, int64_t image, int64_t channel) {
           map.stride(2), map.stride(3)};
 }
 
+// The maps of `count` <= kLanes classes, `cells` channels apart, as (h, w,
+// lanes); what is in the other lanes does not matter. Row by row, so that a row
+// of lanes stays in the nearest cache.
+template <typename T>
+void lay_side_by_side(const at::Tensor& feat, int64_t image, int64_t channel,
+                      int64_t cells, int64_t count, at::opmath_type<T>* lanes) {
+  const int64_t height = feat.size(2), width = feat.size(3);
+  const int64_t step = cells * feat.stride(1);
+  const auto first = plane_at<T>(feat, image, channel);
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t lane = 0; lane < count; ++lane) {
+      const T* from = &first.at(y, 0) + lane * step;
+      auto* to = lanes + y * width * kLanes + lane;
+      for (int64_t x = 0; x < width; ++x) {
+        to[x * kLanes] = from[x * first.column_stride];
+      }
+    }
+  }
+}
+
+// Averages a bin for all lanes.
+template <typename R>
+void average(const Bin& bin, const R* lanes, int64_t width, R* mean) {
+  R sum[kLanes] = {};
+  for (int64_t y = bin.y0; y < bin.y1; ++y) {
+    const R* pixel = lanes + (y * width + bin.x0) * kLanes;
+    for (int64_t x = bin.x0; x < bin.x1; ++x, pixel += kLanes) {
+      for (int64_t lane = 0; lane < kLanes; ++lane) sum[lane] += pixel[lane];
+    }
+  }
+  const int64_t area = bin.area();
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    mean[lane] = area == 0 ? R(0) : sum[lane] / R(area);
+  }
+}
+
 template <typename T>
 void pool(const at::Tensor& feat, const std::vector<PlacedBin>& placed,
           int64_t cells, const at::Tensor& out) {
   using R = at::opmath_type<T>;
-  const int64_t channels = feat.size(1), rois = out.size(0);
+  const int64_t rois = out.size(0), depth = out.size(1), width = feat.size(3);
+  const int64_t groups = (depth + kLanes - 1) / kLanes;
+  if (out.numel() == 0) return;
   T* result = out.data_ptr<T>();
-  at::parallel_for(0, channels, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t c = begin; c < end; ++c) {
+  const int64_t tasks = feat.size(0) * cells * groups;
+  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+    std::vector<R> lanes(feat.size(2) * width * kLanes);
+    R mean[kLanes];
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t image = task / groups / cells, cell = task / groups % cells;
+      const int64_t first = task % groups * kLanes;
+      const int64_t count = std::min(kLanes, depth - first);
+      lay_side_by_side<T>(feat, image, first * cells + cell, cells, count,
+                          lanes.data());
       for (int64_t r = 0; r < rois; ++r) {
-        const auto& [image, bin] = placed[r * cells + c % cells];
-        const Plane<T> plane = plane_at<T>(feat, image, c);
-        R sum = 0;
-        for (int64_t y = bin.y0; y < bin.y1; ++y) {
-          for (int64_t x = bin.x0; x < bin.x1; ++x) sum += plane.at(y, x);
-        }
-        const int64_t area = bin.area();
-        result[r * channels + c] = area == 0 ? R(0) : sum / R(area);
+        const PlacedBin& bin = placed[cell * rois + r];
+        if (bin.image != image) continue;
+        average(bin.bin, lanes.data(), width, mean);
+        T* to = result + (r * depth + first) * cells + cell;
+        for (int64_t lane = 0; lane < count; ++lane)
+          to[lane * cells] = mean[lane];
       }
     }
   });
@@ -95,7 +144,7 @@ void unpool(const at::Tensor& grad, const std::vector<PlacedBin>& placed,
   at::parallel_for(0, channels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
       for (int64_t r = 0; r < rois; ++r) {
-        const auto& [image, bin] = placed[r * cells + c % cells];
+        const auto& [image, bin] = placed[c % cells * rois + r];
         if (bin.area() == 0) continue;
         const T share = source[r * channels + c] / T(bin.area());
         const Plane<T> plane = plane_at<T>(grad_feat, image, c);
