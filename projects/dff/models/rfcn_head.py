@@ -6,7 +6,6 @@ and include their last pixel.
 """
 
 import torch
-from mmdet.models.layers import multiclass_nms
 from mmdet.models.roi_heads.base_roi_head import BaseRoIHead
 from mmdet.models.utils import empty_instances, unpack_gt_instances
 from mmdet.registry import MODELS, TASK_UTILS
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from dff.ops import ps_roi_pool
 
 from .rfcn_branches import full_precision, split_branches
+from .rfcn_suppression import best_detections
 
 NORMAL_INIT = dict(type='Normal', layer='Conv2d', std=0.01)  # released code
 BOX_CODER = dict(
@@ -282,11 +282,11 @@ class RFCNHead(BaseRoIHead):
             # A pipeline without Resize states no factor.
             factors = meta.get('scale_factor', (1.0, 1.0))
             boxes = scale_boxes(boxes, [1 / s for s in factors])
-        dets, labels = multiclass_nms(
+        dets, labels = best_detections(
             boxes.reshape(len(scores), 4 * num_boxes),
             scores,
-            cfg['score_thr'],
-            cfg['nms'],
-            cfg['max_per_img'],
+            score_thr=cfg['score_thr'],
+            nms=cfg['nms'],
+            max_per_img=cfg['max_per_img'],
         )
         return InstanceData(bboxes=dets[:, :4], scores=dets[:, 4], labels=labels)

@@ -14,8 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from .rfcn_branches import full_precision, split_branches
-
-FIRST_PROPOSALS = 4  # candidates a proposal wanted that NMS is first run on
+from .rfcn_suppression import FIRST_CANDIDATES, best_first
 
 
 @MODELS.register_module()
@@ -103,18 +102,20 @@ class RFCNRPNHead(RPNHead):
             sides = results.bboxes[:, 2:] - results.bboxes[:, :2] + 1
             is_large = sides >= min_size * scale.to(sides)
             results = results[is_large.all(dim=1)]
-        order = results.scores.argsort(descending=True, stable=True)
         candidates = cfg.get('num_candidates', -1)
-        results = results[order[:candidates] if candidates > 0 else order]
+        if not 0 < candidates < len(results):
+            candidates = len(results)
         options = dict(rescale=rescale, with_nms=with_nms, img_meta=img_meta)
         limit = cfg.max_per_img
-        count = FIRST_PROPOSALS * limit
-        while cfg.nms.get('type', 'nms') == 'nms' and count < len(results):
-            kept = super()._bbox_post_process(results[:count], cfg, **options)
+        count = FIRST_CANDIDATES * limit
+        while cfg.nms.get('type', 'nms') == 'nms' and 0 < count < candidates:
+            best = results[best_first(results.scores, count)]
+            kept = super()._bbox_post_process(best, cfg, **options)
             if len(kept) == limit:
                 return kept
             count *= 2
-        return super()._bbox_post_process(results, cfg, **options)
+        best = results[best_first(results.scores, candidates)]
+        return super()._bbox_post_process(best, cfg, **options)
 
 
 def whole_cells(
