@@ -1,8 +1,10 @@
-"""Time `feature_warp` against grid_sample x scale and against the bare product.
+"""Time `feature_warp` or `ps_roi_pool` against the same by others.
 
-All are run in one process, one after the other in every round, and compared by the
-median of the ratios within a round, so that a busy machine slows all alike. On CUDA
-the bandwidth is printed as well, against that of a copy.
+The warp against grid_sample x scale and against the bare product, the pooling against
+torchvision's (whose bins are rounded otherwise). All are run in one process, one after
+the other in every round, and compared by the median of the ratios within a round, so
+that a busy machine slows all alike. On CUDA the warp's bandwidth is printed as well,
+against that of a copy.
 """
 
 import argparse
@@ -13,8 +15,9 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import ps_roi_pool as torchvision_pool
 
-from dff.ops import feature_warp
+from dff.ops import feature_warp, ps_roi_pool
 
 LAYOUTS = {'planar': torch.contiguous_format, 'last': torch.channels_last}
 TYPES = {
@@ -23,11 +26,18 @@ TYPES = {
     'float16': torch.float16,
     'bfloat16': torch.bfloat16,
 }
+PRODUCT = 'feat * scale'
+BINS, STRIDE = 7, 16  # of the pooling (paper Sec. 4)
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        '--op', choices=('feature_warp', 'ps_roi_pool'), default='feature_warp'
+    )
+    parser.add_argument('--classes', type=int, default=31, help='of the pooling')
+    parser.add_argument('--rois', type=int, default=300, help='of the pooling')
     parser.add_argument('--sizes', nargs='+', default=['38x63', '64x128'])
     parser.add_argument('--channels', type=int, default=1024)
     parser.add_argument('--batch', type=int, default=1)
@@ -103,14 +113,16 @@ def median_ratio(times: dict[str, list], name: str, base: str) -> float:
 
 def report(title: str, times: dict[str, list], moved: dict[str, int] | None) -> None:
     """Print a line a call; `moved` is the bytes that it moves, if to be shown."""
-    print(f'{title:<36}{"ms":>9}{"of op":>9}{"of product":>12}'
+    op = next(iter(times))
+    has_product = PRODUCT in times
+    print(f'{title:<36}{"ms":>9}{"of op":>9}'
+          + (f'{"of product":>12}' if has_product else '')
           + (f'{"GB/s":>9}' if moved else ''))  # fmt: skip
     for name in times:
         ms = statistics.median(times[name])
-        line = (
-            f'  {name:<34}{ms:9.3f}{median_ratio(times, name, "feature_warp"):8.2f}x'
-            f'{median_ratio(times, name, "feat * scale"):11.2f}x'
-        )
+        line = f'  {name:<34}{ms:9.3f}{median_ratio(times, name, op):8.2f}x'
+        if has_product:
+            line += f'{median_ratio(times, name, PRODUCT):11.2f}x'
         if moved and name in moved:
             line += f'{moved[name] / ms / 1e6:9.0f}'
         print(line)
@@ -121,17 +133,43 @@ def with_backward(call: Callable, inputs: list[Tensor], grad: Tensor) -> Callabl
     return lambda: torch.autograd.grad(call(), inputs, grad)
 
 
-def run_size(args: argparse.Namespace, size: str) -> None:
+def run_pool(args: argparse.Namespace, size: str) -> None:
+    """Print both tables of the pooling on one map size."""
+    h, w = (int(x) for x in size.split('x'))
+    torch.manual_seed(0)
+    channels = args.classes * BINS**2
+    feat = torch.randn(args.batch, channels, h, w).to(args.device, TYPES[args.dtype])
+    feat = feat.contiguous(memory_format=LAYOUTS[args.layout]).requires_grad_()
+    sides = torch.tensor([w, h]) * STRIDE
+    corners = torch.rand(args.rois, 2) * sides * 0.7
+    ends = corners + 20 + torch.rand(args.rois, 2) * sides * 0.3
+    images = torch.arange(args.rois)[:, None] % args.batch
+    rois = torch.cat([images, corners, ends], dim=1).to(args.device)  # (R, 5)
+    calls = {
+        'ps_roi_pool': lambda: ps_roi_pool(feat, rois, BINS, 1 / STRIDE),
+        'torchvision.ops.ps_roi_pool': lambda: torchvision_pool(
+            feat, rois.to(feat.dtype), BINS, 1 / STRIDE
+        ),
+    }
+    grad = torch.randn_like(calls['ps_roi_pool']())
+    backward = {name: with_backward(f, [feat], grad) for name, f in calls.items()}
+    with torch.no_grad():
+        times = measure(calls, args.rounds, args.device)
+    report(f'{tuple(feat.shape)}, {args.rois} RoIs, forward', times, None)
+    report('forward + backward', measure(backward, args.rounds, args.device), None)
+
+
+def run_warp(args: argparse.Namespace, size: str) -> None:
     """Print the forward and the forward + backward table of one map size."""
     feat, flow, scale = inputs = make_inputs(args, size)
     calls = {
         'feature_warp': lambda: feature_warp(feat, flow, scale),
         'grid_sample x scale': lambda: warp_by_grid_sample(feat, flow, scale),
-        'feat * scale': lambda: feat * scale,
+        PRODUCT: lambda: feat * scale,
     }
     grad = torch.randn_like(feat)
     backward = {name: with_backward(f, inputs, grad) for name, f in calls.items()}
-    backward['feat * scale'] = with_backward(calls['feat * scale'], [feat, scale], grad)
+    backward[PRODUCT] = with_backward(calls[PRODUCT], [feat, scale], grad)
     map_bytes = feat.numel() * feat.element_size()
     moved = None
     if args.device != 'cpu':
@@ -140,7 +178,7 @@ def run_size(args: argparse.Namespace, size: str) -> None:
         flow_bytes = flow.numel() * flow.element_size()
         moved = {
             'feature_warp': 3 * map_bytes + flow_bytes,
-            'feat * scale': 3 * map_bytes,
+            PRODUCT: 3 * map_bytes,
             'copy of feat': 2 * map_bytes,
         }
     with torch.no_grad():
@@ -157,12 +195,13 @@ def main() -> None:
         raise SystemExit('benchmark_op: there is no CUDA device here')
     torch.set_num_threads(args.threads)
     print(
-        f'{args.device}, {args.dtype}, {args.layout}, {args.flow} flow, '
-        f'{args.threads} threads, {torch.backends.cpu.get_cpu_capability()}, '
+        f'{args.device}, {args.dtype}, {args.layout}'
+        + (f', {args.flow} flow, ' if args.op == 'feature_warp' else ', ')
+        + f'{args.threads} threads, {torch.backends.cpu.get_cpu_capability()}, '
         f'torch {torch.__version__}; medians of {args.rounds} interleaved rounds'
     )
     for size in args.sizes:
-        run_size(args, size)
+        (run_warp if args.op == 'feature_warp' else run_pool)(args, size)
 
 
 if __name__ == '__main__':
