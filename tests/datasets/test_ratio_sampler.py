@@ -8,8 +8,8 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.registry import DATA_SAMPLERS, DefaultScope
+from processes import spawn_two
 from ratio_ranks import Part, Parts, draw_pairs, mixed_dataset, rank_of_two
 from torch.utils.data import DataLoader
 
@@ -116,7 +116,7 @@ def test_pairs_stay_whole(roots, batch_size, count):
 def test_3000_draws_on_two_real_ranks(roots, tmp_path):
     folder = tmp_path / 'ranks'
     folder.mkdir()
-    mp.spawn(rank_of_two, args=(folder, roots), nprocs=2)
+    spawn_two(rank_of_two, folder, roots)
     ranks = [json.loads((folder / f'{rank}.json').read_text()) for rank in (0, 1)]
     assert ranks[0]['seed'] == ranks[1]['seed']
     dataset = Parts(101, 57)

@@ -202,10 +202,14 @@ def test_idle_ranks_neither_hang_nor_lose_results(tmp_path):
         )
         for rank in range(2)
     ]
-    for process in ranks:
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0
-        assert output.strip().endswith("{'count': 7, 'total': 21}")
+    try:
+        for process in ranks:
+            output, _ = process.communicate(timeout=120)
+            assert process.returncode == 0
+            assert output.strip().endswith("{'count': 7, 'total': 21}")
+    finally:
+        for process in ranks:
+            process.kill()
 
 
 if __name__ == '__main__':

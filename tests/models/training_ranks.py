@@ -1,15 +1,13 @@
 """Small trainings on one and on two gloo ranks, apart so that a rank can import it."""
 
 import json
-import time
 from pathlib import Path
 
-import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
+from processes import spawn_two
 
 from dff.analysis.check_build import build_to_check
 from dff.analysis.check_inputs import make_pairs
@@ -55,11 +53,5 @@ def train_rank(rank, config, is_same):
 
 def on_two_ranks(config, is_same, folder):
     """Give (losses, weights) of both ranks; a rank that hangs is an error."""
-    ranks = mp.spawn(work, args=(config, is_same, folder), nprocs=2, join=False)
-    end = time.monotonic() + 240
-    while not ranks.join(timeout=1):
-        if time.monotonic() > end:
-            for process in ranks.processes:
-                process.kill()
-            pytest.fail('a rank hangs')
+    spawn_two(work, config, is_same, folder)
     return [json.loads((folder / f'{rank}.json').read_text()) for rank in (0, 1)]

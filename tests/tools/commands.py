@@ -2,9 +2,10 @@
 
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
+
+from processes import run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,12 +16,9 @@ def call(*command, is_ok=True, cwd=None, **env):
     tools = os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH']
     env = dict(os.environ, PYTHONPATH=path, PATH=tools, CUDA_VISIBLE_DEVICES='',
                OMP_NUM_THREADS='1', **env)  # fmt: skip
-    done = subprocess.run(
-        [str(part) for part in command], env=env, cwd=cwd, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
-    )  # fmt: skip
-    assert (done.returncode == 0) == is_ok, done.stdout[-4000:]
-    return done.stdout
+    code, shown = run(command, env=env, cwd=cwd)
+    assert (code == 0) == is_ok, shown[-4000:]
+    return shown
 
 
 def free_port():

@@ -2,13 +2,13 @@ import importlib.util
 import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import cv2
 import pytest
 from mmengine.config import Config
+from processes import run
 
 from dff.analysis.quickstart import QuickStart
 from dff.analysis.quickstart_configs import FULL, SMOKE, TASKS
@@ -29,9 +29,9 @@ def finished(tmp_path_factory):
     """Run the whole job with two iterations a training, into a path with a space."""
     out = tmp_path_factory.mktemp('quick start') / 'out put'
     command = [sys.executable, str(SCRIPT), '--smoke', '--out', str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    return out, done.stdout
+    code, shown = run(command, seconds=600)
+    assert code == 0, shown[-6000:]
+    return out, shown
 
 
 VIDEOS = ('boxes.mp4', 'labels.mp4')
