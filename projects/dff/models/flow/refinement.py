@@ -13,7 +13,7 @@ from mmengine.model.weight_init import constant_init, kaiming_init, normal_init
 from torch import Tensor, nn
 
 from .field import MIN_FLOW_STRIDE, check_strides, flow_stride
-from .layers import Upsample
+from .layers import Upsample, halve
 
 LEAK = 0.1  # released code: slope of LeakyReLU
 FLOW_DIVISOR = 20.0  # FlowNet predicts flow / 20, in pixels of its half-size input
@@ -155,7 +155,7 @@ class RefinedFlowNet(BaseModule):
                 'cur and key must both be (N, 3, H, W), got '
                 f'{tuple(cur.shape)} and {tuple(key.shape)}'
             )
-        halves = [F.avg_pool2d(frame, 2, ceil_mode=True) for frame in (cur, key)]
+        halves = [halve(frame) for frame in (cur, key)]
         maps = self._encode(torch.cat(halves, dim=1).div_(255))  # (N, 6, H / 2, W / 2)
         x = maps[COARSEST]
         flows = [self.predict_flow6(x)]
@@ -190,7 +190,7 @@ def _pooled(pyramid: dict[int, Tensor], stride: int) -> Tensor:
     """Return the map at `stride`, by 2x2 average pooling of the next finer one."""
     if stride not in pyramid:
         finer = _pooled(pyramid, stride // 2)
-        pyramid[stride] = F.avg_pool2d(finer, 2, ceil_mode=True)
+        pyramid[stride] = halve(finer)
     return pyramid[stride]
 
 
