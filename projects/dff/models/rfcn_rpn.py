@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from .rfcn_branches import full_precision, split_branches
 from .rfcn_suppression import FIRST_CANDIDATES, best_first
 
+MANY_ANCHORS = 8  # so many times the candidates, decoding all takes longer than sorting
+
 
 @MODELS.register_module()
 class RFCNRPNHead(RPNHead):
@@ -58,28 +60,39 @@ class RFCNRPNHead(RPNHead):
         *args: Any,
         **kwargs: Any,
     ) -> InstanceData:
-        """Decode every anchor of an image; ``_bbox_post_process`` chooses."""
+        """Decode the anchors that may become proposals; ``_bbox_post_process`` chooses.
+
+        The best are looked for among the boxes that are large enough, which only
+        their decoding tells; where any size will do, the best anchors are enough,
+        and finding them takes less time if they are few.
+        """
         cfg = copy.deepcopy(self.test_cfg if cfg is None else cfg)
-        # The best are looked for among the boxes that are large enough.
         cfg.num_candidates, cfg.nms_pre = cfg.get('nms_pre', -1), -1
-        levels = [cls_score_list, bbox_pred_list, mlvl_priors]
+        levels = list(zip(cls_score_list, bbox_pred_list, mlvl_priors, strict=True))
         if cfg.get('whole_cells_only', False):
-            strides = self.prior_generator.strides
-            cut = [
-                whole_cells(*level, stride=stride, img_shape=img_meta['img_shape'])
-                for *level, stride in zip(*levels, strides, strict=True)
+            strides, shape = self.prior_generator.strides, img_meta['img_shape']
+            levels = [
+                whole_cells(*level, stride=stride, img_shape=shape)
+                for level, stride in zip(levels, strides, strict=True)
             ]
-            levels = [list(part) for part in zip(*cut, strict=True)]
-        return super()._predict_by_feat_single(
-            levels[0],
-            levels[1],
-            score_factor_list,
-            levels[2],
-            img_meta,
-            cfg,
-            *args,
-            **kwargs,
-        )
+        is_any_size, count = cfg.get('min_bbox_size', -1) <= 0, cfg.num_candidates
+        if len(levels) == 1 and is_any_size and count > 0:
+            if MANY_ANCHORS * count < len(levels[0][2]):
+                levels = [self._best_anchors(levels[0], count)]
+        scores, deltas, priors = map(list, zip(*levels, strict=True))
+        given = scores, deltas, score_factor_list, priors, img_meta, cfg
+        return super()._predict_by_feat_single(*given, *args, **kwargs)
+
+    def _best_anchors(
+        self, level: tuple[Tensor, Tensor, Tensor], count: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut a level, as ``whole_cells`` takes it, down to maps (..., 1, count)."""
+        scores, deltas, priors = level
+        scores = scores.permute(1, 2, 0).reshape(-1, self.cls_out_channels)
+        deltas = deltas.permute(1, 2, 0).reshape(-1, self.bbox_coder.encode_size)
+        is_object = scores.sigmoid() if self.use_sigmoid_cls else scores.softmax(-1)
+        best = best_first(is_object[:, 0], count)
+        return scores[best].t()[:, None], deltas[best].t()[:, None], priors[best]
 
     def _bbox_post_process(
         self,
