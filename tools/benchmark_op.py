@@ -1,10 +1,9 @@
 """Time `feature_warp` or `ps_roi_pool` against the same by others.
 
-The warp against grid_sample x scale and against the bare product, the pooling against
-torchvision's (whose bins are rounded otherwise). All are run in one process, one after
-the other in every round, and compared by the median of the ratios within a round, so
-that a busy machine slows all alike. On CUDA the warp's bandwidth is printed as well,
-against that of a copy.
+The warp against grid_sample x scale and the bare product, the pooling against
+torchvision's. All are run in one process, one after the other in every round, and
+compared by the median of the ratios within a round, so that a busy machine slows all
+alike. On CUDA the warp's bandwidth is printed as well, against that of a copy.
 """
 
 import argparse
@@ -15,7 +14,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import ps_roi_pool as torchvision_pool
+from torchvision.ops import ps_roi_pool as pool
 
 from dff.ops import feature_warp, ps_roi_pool
 
@@ -27,17 +26,14 @@ TYPES = {
     'bfloat16': torch.bfloat16,
 }
 PRODUCT = 'feat * scale'
-BINS, STRIDE = 7, 16  # of the pooling (paper Sec. 4)
+OPS = 'feature_warp', 'ps_roi_pool'
+CLASSES, BINS, STRIDE, ROIS = 31, 7, 16, 300  # of the pooling (paper Sec. 4)
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        '--op', choices=('feature_warp', 'ps_roi_pool'), default='feature_warp'
-    )
-    parser.add_argument('--classes', type=int, default=31, help='of the pooling')
-    parser.add_argument('--rois', type=int, default=300, help='of the pooling')
+    parser.add_argument('--op', choices=OPS, default=OPS[0])
     parser.add_argument('--sizes', nargs='+', default=['38x63', '64x128'])
     parser.add_argument('--channels', type=int, default=1024)
     parser.add_argument('--batch', type=int, default=1)
@@ -113,8 +109,7 @@ def median_ratio(times: dict[str, list], name: str, base: str) -> float:
 
 def report(title: str, times: dict[str, list], moved: dict[str, int] | None) -> None:
     """Print a line a call; `moved` is the bytes that it moves, if to be shown."""
-    op = next(iter(times))
-    has_product = PRODUCT in times
+    op, has_product = next(iter(times)), PRODUCT in times
     print(f'{title:<36}{"ms":>9}{"of op":>9}'
           + (f'{"of product":>12}' if has_product else '')
           + (f'{"GB/s":>9}' if moved else ''))  # fmt: skip
@@ -137,25 +132,23 @@ def run_pool(args: argparse.Namespace, size: str) -> None:
     """Print both tables of the pooling on one map size."""
     h, w = (int(x) for x in size.split('x'))
     torch.manual_seed(0)
-    channels = args.classes * BINS**2
-    feat = torch.randn(args.batch, channels, h, w).to(args.device, TYPES[args.dtype])
-    feat = feat.contiguous(memory_format=LAYOUTS[args.layout]).requires_grad_()
+    feat = torch.randn(args.batch, CLASSES * BINS**2, h, w)
+    feat = feat.to(args.device, TYPES[args.dtype], memory_format=LAYOUTS[args.layout])
+    feat.requires_grad_()
     sides = torch.tensor([w, h]) * STRIDE
-    corners = torch.rand(args.rois, 2) * sides * 0.7
-    ends = corners + 20 + torch.rand(args.rois, 2) * sides * 0.3
-    images = torch.arange(args.rois)[:, None] % args.batch
-    rois = torch.cat([images, corners, ends], dim=1).to(args.device)  # (R, 5)
+    corners = torch.rand(ROIS, 2) * sides * 0.7
+    ends = corners + 20 + torch.rand(ROIS, 2) * sides * 0.3
+    rois = [torch.arange(ROIS)[:, None] % args.batch, corners, ends]
+    rois = torch.cat(rois, dim=1).to(args.device)  # (R, 5)
     calls = {
         'ps_roi_pool': lambda: ps_roi_pool(feat, rois, BINS, 1 / STRIDE),
-        'torchvision.ops.ps_roi_pool': lambda: torchvision_pool(
-            feat, rois.to(feat.dtype), BINS, 1 / STRIDE
-        ),
+        'torchvision.ops.ps_roi_pool': lambda: pool(feat, rois, BINS, 1 / STRIDE),
     }
     grad = torch.randn_like(calls['ps_roi_pool']())
     backward = {name: with_backward(f, [feat], grad) for name, f in calls.items()}
     with torch.no_grad():
         times = measure(calls, args.rounds, args.device)
-    report(f'{tuple(feat.shape)}, {args.rois} RoIs, forward', times, None)
+    report(f'{tuple(feat.shape)}, {ROIS} RoIs, forward', times, None)
     report('forward + backward', measure(backward, args.rounds, args.device), None)
 
 
@@ -195,9 +188,8 @@ def main() -> None:
         raise SystemExit('benchmark_op: there is no CUDA device here')
     torch.set_num_threads(args.threads)
     print(
-        f'{args.device}, {args.dtype}, {args.layout}'
-        + (f', {args.flow} flow, ' if args.op == 'feature_warp' else ', ')
-        + f'{args.threads} threads, {torch.backends.cpu.get_cpu_capability()}, '
+        f'{args.device}, {args.dtype}, {args.layout}, {args.flow} flow, '
+        f'{args.threads} threads, {torch.backends.cpu.get_cpu_capability()}, '
         f'torch {torch.__version__}; medians of {args.rounds} interleaved rounds'
     )
     for size in args.sizes:
