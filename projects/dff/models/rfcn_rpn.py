@@ -14,7 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from .rfcn_branches import full_precision, split_branches
-from .rfcn_suppression import FIRST_CANDIDATES, best_first
+from .rfcn_suppression import best_first, suppress_until_enough
 
 MANY_ANCHORS = 8  # so many times the candidates, decoding all takes longer than sorting
 
@@ -76,9 +76,9 @@ class RFCNRPNHead(RPNHead):
                 for level, stride in zip(levels, strides, strict=True)
             ]
         is_any_size, count = cfg.get('min_bbox_size', -1) <= 0, cfg.num_candidates
-        if len(levels) == 1 and is_any_size and count > 0:
-            if MANY_ANCHORS * count < len(levels[0][2]):
-                levels = [self._best_anchors(levels[0], count)]
+        is_few = 0 < MANY_ANCHORS * count < len(levels[0][2])
+        if len(levels) == 1 and is_any_size and is_few:
+            levels = [self._best_anchors(levels[0], count)]
         scores, deltas, priors = map(list, zip(*levels, strict=True))
         given = scores, deltas, score_factor_list, priors, img_meta, cfg
         return super()._predict_by_feat_single(*given, *args, **kwargs)
@@ -104,9 +104,8 @@ class RFCNRPNHead(RPNHead):
     ) -> InstanceData:
         """Leave out small boxes, take the best and suppress among these.
 
-        Whether greedy NMS keeps a box depends on better boxes only. So the best of
-        all boxes are enough as soon as ``max_per_img`` of them survive; the result
-        is that of the stock method, which works through all ``nms_pre`` (6000).
+        The result is that of the stock method, which works through all ``nms_pre``
+        (6000); see ``suppress_until_enough``.
         """
         cfg = copy.deepcopy(cfg)
         min_size, cfg.min_bbox_size = cfg.get('min_bbox_size', -1), -1
@@ -118,17 +117,15 @@ class RFCNRPNHead(RPNHead):
         candidates = cfg.get('num_candidates', -1)
         if not 0 < candidates < len(results):
             candidates = len(results)
-        options = dict(rescale=rescale, with_nms=with_nms, img_meta=img_meta)
-        limit = cfg.max_per_img
-        count = FIRST_CANDIDATES * limit
-        while cfg.nms.get('type', 'nms') == 'nms' and 0 < count < candidates:
+        post_process = super()._bbox_post_process
+
+        def suppress(count: int) -> InstanceData:
             best = results[best_first(results.scores, count)]
-            kept = super()._bbox_post_process(best, cfg, **options)
-            if len(kept) == limit:
-                return kept
-            count *= 2
-        best = results[best_first(results.scores, candidates)]
-        return super()._bbox_post_process(best, cfg, **options)
+            return post_process(best, cfg, rescale, with_nms, img_meta)
+
+        return suppress_until_enough(
+            suppress, wanted=cfg.max_per_img, total=candidates, nms=cfg.nms
+        )
 
 
 def whole_cells(
