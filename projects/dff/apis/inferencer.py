@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from ..checkpoint import weights_of
 from .frames import Frame, open_frames
 
 FILE_LOADERS = ('LoadImageFromFile', 'LoadImageFromWebcam')
@@ -228,10 +229,7 @@ def _load(model: nn.Module, path: str) -> dict:
         ValueError: no parameter of the model is in the checkpoint.
     """
     checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    state = checkpoint.get('state_dict', checkpoint)
-    if not isinstance(state, Mapping) or not all(isinstance(k, str) for k in state):
-        raise ValueError(f'{path} must hold a state_dict of names, got {state!r:.80}')
-    state = {name.removeprefix('module.'): value for name, value in state.items()}
+    state = weights_of(checkpoint, path)
     try:
         missing = model.load_state_dict(state, strict=False).missing_keys
     except (RuntimeError, AttributeError, TypeError) as error:

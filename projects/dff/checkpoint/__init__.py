@@ -2,7 +2,7 @@
 
 from .frame import adapt_frame_state_dict, check_complete, match_keys
 from .inert import Inert
-from .loader import read_checkpoint, read_pickle, register
+from .loader import read_checkpoint, read_pickle, register, weights_of
 
 __all__ = [
     'Inert',
@@ -12,4 +12,5 @@ __all__ = [
     'read_checkpoint',
     'read_pickle',
     'register',
+    'weights_of',
 ]

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from .caffemodel import CaffeLayer, read_caffemodel
-from .loader import read_checkpoint
+from .loader import read_checkpoint, weights_of
 
 CONVS = tuple(
     'conv1 conv2 conv3 conv3_1 conv4 conv4_1 conv5 conv5_1 conv6 conv6_1'.split()
@@ -117,10 +117,7 @@ def read_flownet(
 
 def _read_torch(path: Path, source: str | None) -> FlowNetWeights:
     content = read_checkpoint(path, 'cpu')
-    state = content.get('state_dict', content)
-    if not isinstance(state, Mapping) or not all(isinstance(k, str) for k in state):
-        raise ValueError(f'{path} must hold a state_dict, got {state!r:.80}')
-    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    state = weights_of(content, path)
     source = source or _told_source(path, state, content.get('arch'))
     names = mmflow_names() if source == 'mmflow' else pytorch_names()
     order, mean = SOURCES[source]

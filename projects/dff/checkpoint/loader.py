@@ -44,6 +44,18 @@ def read_checkpoint(path: str | os.PathLike, map_location: Any = None) -> dict:
         return _read(file, map_location, name=str(path))
 
 
+def weights_of(content: dict, path: str | os.PathLike) -> dict[str, Any]:
+    """Return a checkpoint's `state_dict`, or all of it, without data-parallel names.
+
+    Raises:
+        ValueError: If what it holds has no names.
+    """
+    state = content.get('state_dict', content)
+    if not all(isinstance(name, str) for name in state):
+        raise ValueError(f'{path} must hold a state_dict of names, got {state!r:.80}')
+    return {name.removeprefix('module.'): value for name, value in state.items()}
+
+
 def read_pickle(path: str | os.PathLike) -> Any:
     """Read a plain pickle, such as dumped results, without running anything in it.
 
