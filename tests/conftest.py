@@ -19,6 +19,15 @@ def _two_threads():
     torch.set_num_threads(2)
 
 
+@pytest.fixture
+def one_thread():
+    """Run on one thread: for maps this small a second one only costs time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(autouse=True)
 def _default_scope():
     """Forget the default scope that a test's model or runner has set."""

@@ -23,13 +23,7 @@ SCALE_BIAS = FLOW + 'predict_scale.0.bias'
 NUM_VID, NUM_DET, GPUS = 57834, 53639, 4
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Run on one thread: for maps this small a second one only costs time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture

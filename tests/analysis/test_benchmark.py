@@ -52,13 +52,7 @@ def build(config):
         return MODELS.build(config).eval()
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Do not spin on a second core for models this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture(scope='module')

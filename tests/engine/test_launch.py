@@ -137,6 +137,10 @@ def test_a_model_that_is_filled_in_part_is_not_tested():
         hook.after_load_checkpoint(runner, dict(state_dict=state))
 
 
+def thread_names():
+    return [path.read_text().strip() for path in Path('/proc/self/task').glob('*/comm')]
+
+
 def test_no_thread_outlives_the_process_group(tmp_path):
     """One that did would end some runs with an abort at the interpreter's end."""
 
@@ -146,9 +150,7 @@ def test_no_thread_outlives_the_process_group(tmp_path):
         )
         model = nn.parallel.DistributedDataParallel(nn.Linear(2, 2))
         model.itself = [model]  # as a runner and its hooks hold each other
-        names = [path.read_text() for path in Path('/proc/self/task').glob('*/comm')]
-        assert 'pt_gloo_runloop\n' in names
+        assert 'pt_gloo_runloop' in thread_names()
 
     launch.run(action)
-    names = [path.read_text() for path in Path('/proc/self/task').glob('*/comm')]
-    assert 'pt_gloo_runloop\n' not in names
+    assert 'pt_gloo_runloop' not in thread_names()

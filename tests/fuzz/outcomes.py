@@ -7,8 +7,14 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 import dff
 
+SEEDS = [
+    pytest.param(range(20), id='20'),
+    pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
+]
 PACKAGE = Path(dff.__file__).parent
 DOCUMENTED = (ValueError, TypeError, FileNotFoundError)
 SECONDS = 10  # a case; all take milliseconds

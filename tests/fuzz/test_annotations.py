@@ -8,15 +8,11 @@ import numpy as np
 import pytest
 from imagenet_tree import write_tree
 from mutate import mutate_text, mutate_value
-from outcomes import Tally, leftovers
+from outcomes import SEEDS, Tally, leftovers
 
 from dff.datasets import CocoVIDDataset, VideoPairDataset
 from dff.datasets.converters import convert_det, convert_mot, convert_vid
 
-SEEDS = [
-    pytest.param(range(20), id='20'),
-    pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
-]
 ROWS = '1,1,11,6,20,30,1,-1,-1,-1\n2,1,13,6,20,30,1\n2,2,31,6,10,10,0\n'
 
 

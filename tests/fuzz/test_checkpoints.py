@@ -9,7 +9,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 from mutate import mutate_bytes, mutate_value
 from mxnet_files import write_params
-from outcomes import Tally, leftovers
+from outcomes import SEEDS, Tally, leftovers
 from torch import nn
 
 from dff.apis.inferencer import _load as load_into
@@ -20,11 +20,6 @@ from dff.checkpoint.mxnet_params import read_mxnet_params
 from dff.checkpoint.weights_file import write_weights
 from dff.models.flow import FlowNetS
 from dff.models.flow.foreign_weights import adapt_weights
-
-SEEDS = [
-    pytest.param(range(20), id='20'),
-    pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
-]
 
 
 def damage(path, read, seeds):

@@ -9,13 +9,9 @@ import pytest
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from mutate import mutate_value, places
-from outcomes import DOCUMENTED, Tally
+from outcomes import DOCUMENTED, SEEDS, Tally
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = [
-    pytest.param(range(20), id='20'),
-    pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
-]
 DETECTOR = ROOT / 'configs/mini/dff_rfcn_r18_synthetic.py'
 
 

@@ -7,18 +7,13 @@ import numpy as np
 import pytest
 from mmseg.datasets.transforms import LoadAnnotations
 from mutate import mutate_bytes
-from outcomes import Tally, leftovers
+from outcomes import SEEDS, Tally, leftovers
 from PIL import Image
 
 from dff.datasets import FlyingChairs
 from dff.datasets.converters import convert_mot
 from dff.datasets.converters.frame_check import check_frame
 from dff.datasets.flo import read_flo, write_flo
-
-SEEDS = [
-    pytest.param(range(20), id='20'),
-    pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
-]
 
 
 def write_video(path, code, count=6):

@@ -6,14 +6,10 @@ import cv2
 import numpy as np
 import pytest
 from mutate import mutate_bytes
-from outcomes import Tally
+from outcomes import SEEDS, Tally
 
 from dff.apis import open_frames
 
-SEEDS = [
-    pytest.param(range(20), id='20'),
-    pytest.param(range(1000), id='1000', marks=pytest.mark.slow),
-]
 COUNT, SIZE = 12, (48, 64)
 
 

@@ -1,7 +1,5 @@
 """The checks that every wrapped segmentor passes."""
 
-import warnings
-
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -19,11 +17,7 @@ from segmentors_under_test import (
 PIXELS = 32  # the shift of an oracle flow: whole cells at every stride up to 32
 
 
-@pytest.fixture(autouse=True)
-def _quiet():
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        yield
+pytestmark = pytest.mark.filterwarnings('ignore')
 
 
 def handed_in(model):
@@ -227,9 +221,7 @@ def test_odd_sizes(name):
     cfg.test_cfg = ConfigDict(mode='whole')
     if name == 'pidnet':  # stock PIDNet cannot add its branches at such a size
         with pytest.raises(RuntimeError, match='must match'), torch.no_grad():
-            build(name).segmentor.eval().test_step(
-                stream_batch((0, 'a', 0), size=size)
-            )
+            build(name).segmentor.eval().test_step(stream_batch((0, 'a', 0), size=size))
         cfg.data_preprocessor.test_cfg = dict(size_divisor=64)
     model = build(name, cfg=cfg).eval()
     with torch.no_grad():
@@ -258,5 +250,3 @@ def test_labels_without_scores():
     head = lean.segmentor.decode_head
     assert 'predict_by_feat' not in vars(head)  # the model is as it was
     assert 'postprocess_result' not in vars(lean.segmentor)
-
-

@@ -20,13 +20,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 CELLS = 16
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Run on one thread: for maps this small a second one only costs time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 class Maps(nn.Module):

@@ -22,13 +22,7 @@ SIZE, CELLS = (610, 900), (39, 57)  # the image ends inside the last cells
 BACKGROUND = 30
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Run on one thread: for maps this small a second one only costs time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture(scope='module')

@@ -17,13 +17,7 @@ SHAPE = (96, 128)
 NMS = dict(type='nms', iou_threshold=0.7, offset=1)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Run on one thread: for maps this small a second one only costs time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def iou_assigner(low, high, **kwargs):

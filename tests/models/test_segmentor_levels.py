@@ -1,7 +1,5 @@
 """Which levels of a segmentor are propagated, and what belongs inside it."""
 
-import warnings
-
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -15,12 +13,7 @@ from segmentors_under_test import (
 
 from dff.models import DFFVideoSegmentor
 
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        yield
+pytestmark = pytest.mark.filterwarnings('ignore')
 
 
 def test_levels_can_be_named():

@@ -41,13 +41,7 @@ DETECTOR = dict(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads are a loss on so small a network, the more so on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def load_script():
