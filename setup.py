@@ -36,6 +36,19 @@ except ImportError as error:
 ROOT = Path(__file__).resolve().parent
 CSRC = Path('projects/dff/ops/csrc')
 MIM_PARTS = ('configs', 'tools', 'model-index.yml')
+# Tools that need `dff_study`, which no wheel holds, and their old places.
+STUDY_TOOLS = (
+    'study',
+    'docs',
+    'quickstart.*',
+    'check_parity.py',
+    'run_variants.py',
+    'split_points.py',
+    'tradeoff.py',
+    'draw_features.py',
+    'draw_flow.py',
+    'draw_strip.py',
+)
 
 # -g0 and no debug checks: a third of the build time, a tenth of the size.
 CXX_FLAGS = ['-O3', '-g0', '-DNDEBUG', '-std=c++17', '-fvisibility=hidden']
@@ -123,7 +136,7 @@ class BuildWithMim(build_py):
         super().run()
         target = Path(self.build_lib) / 'dff/.mim'
         target.mkdir(parents=True)
-        ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]')
+        ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]', *STUDY_TOOLS)
         for part in MIM_PARTS:
             if (ROOT / part).is_dir():
                 shutil.copytree(ROOT / part, target / part, ignore=ignore)
@@ -155,7 +168,7 @@ setup(
     install_requires=read_requirements('runtime'),
     extras_require={'tests': read_requirements('tests')},
     package_dir={'': 'projects'},
-    packages=find_packages('projects'),
+    packages=find_packages('projects', include=['dff', 'dff.*']),
     ext_modules=[make_extension()],
     cmdclass={
         'build_ext': cpp_extension.BuildExtension,

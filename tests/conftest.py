@@ -10,6 +10,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from segmentation_sets import (  # noqa: F401  (fixtures)
+    make_cityscapes,
+    make_seg_set,
+    write_image,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 

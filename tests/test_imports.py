@@ -22,7 +22,7 @@ FORBIDDEN = {
     ],
     'dff.models.propagation': ['dff.models.video_model', 'dff.models.dff_video'],
     'dff.models.key_frame': ['dff.models', 'dff.ops'],
-    'dff.models.video_model': ['dff.models.dff_video', 'dff.models.rfcn'],
+    'dff.models.video_model': ['dff.models.dff_video', 'dff.models.rfcn.detector'],
     'dff.models.dff_video_detector': ['dff.models.dff_video_segmentor'],
     'dff.models': ['dff.datasets', 'dff.evaluation', *OTHERS],
     'dff.datasets': ['dff.models', 'dff.evaluation', 'dff.ops'],

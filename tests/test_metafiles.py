@@ -12,7 +12,7 @@ from modelindex.load_model_index import load
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ('vid', 'cityscapes', 'camvid', 'mini', 'flow', 'wrapped')
-REBUILD = 'run: python tools/docs/build_results.py'
+REBUILD = 'run: python tools/study/build_results.py'
 
 
 @pytest.fixture(scope='module')

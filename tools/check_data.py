@@ -12,10 +12,10 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 import dff  # noqa: F401  configs may say _base_ = 'dff::…'
-from dff.analysis.data_motion import describe_motion
-from dff.analysis.data_sheet import save_sheet
-from dff.datasets.converters.det_check import check_det_set
-from dff.datasets.converters.seg_check import check_seg_set, pair_sets
+from dff.checks.data_sheet import save_sheet
+from dff.checks.data_speed import describe_motion
+from dff.checks.det_check import check_det_set
+from dff.checks.seg_check import check_seg_set, pair_sets
 
 SPLITS = ('train', 'val', 'test')
 

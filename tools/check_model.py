@@ -14,9 +14,9 @@ import sys
 from mmengine.config import DictAction
 
 import dff  # noqa: F401  (registers the models)
-from dff.analysis.check_build import build_to_check
-from dff.analysis.dff_model import parse_size
-from dff.analysis.model_checks import SMALL, check_model
+from dff.apis.dff_model import parse_size
+from dff.checks.build import build_to_check
+from dff.checks.model import SMALL, check_model
 
 
 def parse_args() -> argparse.Namespace:

@@ -5,7 +5,7 @@ import torch
 from detectors_under_test import build, read, shrink
 from mmdet.apis import inference_detector, init_detector
 
-from dff.analysis.check_inputs import prepare_config
+from dff.checks.inputs import prepare_config
 
 NAME = 'dff_yolox_s_vid'
 

@@ -4,7 +4,7 @@ import pytest
 from mmengine.registry import DATASETS, DefaultScope
 
 import dff  # noqa: F401
-from dff.datasets.converters import write_synthetic_set
+from dff.converters.data import write_synthetic_set
 from dff.datasets.synthetic_video import SYNTHETIC_CLASSES, SyntheticVideo
 
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from dff.analysis.check_build import build_to_check
-from dff.analysis.check_inputs import make_pairs, make_stream
+from dff.checks.build import build_to_check
+from dff.checks.inputs import make_pairs, make_stream
 from dff.engine import CompileFlowHook, compile_flow
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 import dff  # noqa: F401  (registers the classes)
-from dff.analysis.check_inputs import prepare_config
+from dff.checks.inputs import prepare_config
 
 NAME = 'dff_yolox_s_vid'
 

@@ -10,8 +10,8 @@ from imagenet_tree import write_tree
 from mutate import mutate_text, mutate_value
 from outcomes import SEEDS, Tally, leftovers
 
+from dff.converters.data import convert_det, convert_mot, convert_vid
 from dff.datasets import CocoVIDDataset, VideoPairDataset
-from dff.datasets.converters import convert_det, convert_mot, convert_vid
 
 ROWS = '1,1,11,6,20,30,1,-1,-1,-1\n2,1,13,6,20,30,1\n2,2,31,6,10,10,0\n'
 

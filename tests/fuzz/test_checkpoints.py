@@ -14,10 +14,10 @@ from torch import nn
 
 from dff.apis.inferencer import _load as load_into
 from dff.checkpoint import read_checkpoint
-from dff.checkpoint.caffemodel import read_caffemodel
-from dff.checkpoint.flownet_sources import pytorch_names, read_flownet
-from dff.checkpoint.mxnet_params import read_mxnet_params
 from dff.checkpoint.weights_file import write_weights
+from dff.converters.weights.caffemodel import read_caffemodel
+from dff.converters.weights.flownet_sources import pytorch_names, read_flownet
+from dff.converters.weights.mxnet_params import read_mxnet_params
 from dff.models.flow import FlowNetS
 from dff.models.flow.foreign_weights import adapt_weights
 

@@ -10,10 +10,10 @@ from mutate import mutate_bytes
 from outcomes import SEEDS, Tally, leftovers
 from PIL import Image
 
+from dff.checks.frame_check import check_frame
+from dff.converters.data import convert_mot
 from dff.datasets import FlyingChairs
-from dff.datasets.converters import convert_mot
-from dff.datasets.converters.frame_check import check_frame
-from dff.datasets.flo import read_flo, write_flo
+from dff.datasets.flow.flo import read_flo, write_flo
 
 
 def write_video(path, code, count=6):

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from wrapped_models import SIZE
 
-from dff.analysis.check_build import build_to_check
+from dff.checks.build import build_to_check
 
 WRAPPED = Path(__file__).resolve().parents[2] / 'configs' / 'wrapped'
 STOCK = (

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
 import dff  # noqa: F401  (registers the models)
-from dff.checkpoint.mxnet_names import video_sources
+from dff.converters.weights.mxnet_names import video_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/vid/dff_rfcn_r101_vid.py'

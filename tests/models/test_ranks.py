@@ -4,8 +4,8 @@ import pytest
 import torch
 from training_ranks import DETECTOR, SEGMENTOR, SIZE, on_two_ranks, train
 
-from dff.analysis.check_build import build_to_check
-from dff.analysis.check_inputs import make_pairs
+from dff.checks.build import build_to_check
+from dff.checks.inputs import make_pairs
 
 
 def test_two_ranks_learn_what_one_does(tmp_path):

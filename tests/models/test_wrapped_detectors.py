@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from wrapped_models import SIZE, ConstantFlow, frame
 
 import dff  # noqa: F401  (registers the classes)
-from dff.analysis.model_checks import check_model
+from dff.checks.model import check_model
 
 # Parameters that no box of the two frames trains, or no anchor that was drawn: of
 # levels for larger boxes.

@@ -9,8 +9,8 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from processes import spawn_two
 
-from dff.analysis.check_build import build_to_check
-from dff.analysis.check_inputs import make_pairs
+from dff.checks.build import build_to_check
+from dff.checks.inputs import make_pairs
 from dff.engine import launch
 
 ROOT = Path(__file__).resolve().parents[2]

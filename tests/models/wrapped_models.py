@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from dff.analysis.check_inputs import random_frame
+from dff.checks.inputs import random_frame
 
 SIZE = (128, 192)
 

@@ -11,7 +11,7 @@ import pytest
 from commands import ROOT, call
 from mmengine.registry import DefaultScope
 
-from dff.datasets.converters.det_check import check_det_set
+from dff.checks.det_check import check_det_set
 
 PAGE = (ROOT / 'docs/own_data.md').read_text(encoding='utf-8')
 FRAMES, SIDE = 24, 24

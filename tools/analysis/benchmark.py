@@ -17,12 +17,12 @@ from mmengine.utils import ProgressBar
 from torch import Tensor, nn
 
 import dff
-from dff.analysis.atomic import write_json
-from dff.analysis.benchmark import count_model, moving_frames, time_model
-from dff.analysis.benchmark_report import format_summary, summarise
-from dff.analysis.dff_model import build_dff_model, parse_size
+from dff.apis.dff_model import build_dff_model, parse_size
+from dff.cost.benchmark import count_model, moving_frames, time_model
+from dff.cost.benchmark_report import format_summary, summarise
 from dff.engine import compile_flow
 from dff.engine.memory import keep_freed_memory
+from dff.files import write_json
 
 CPU_THREADS = 2
 

@@ -18,9 +18,8 @@ from mmengine.config import DictAction
 from mmengine.utils import ProgressBar
 
 import dff
-from dff.analysis.atomic import write_json
-from dff.analysis.dff_model import parse_size
-from dff.analysis.training_step import (
+from dff.apis.dff_model import parse_size
+from dff.cost.training_step import (
     NAMES,
     TrainingSteps,
     summarise_steps,
@@ -28,6 +27,7 @@ from dff.analysis.training_step import (
     time_steps,
 )
 from dff.engine.memory import keep_freed_memory
+from dff.files import write_json
 
 MEMORY_STEPS = 3  # until the allocator asks for no more
 

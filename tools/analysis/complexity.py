@@ -12,14 +12,14 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import dff  # noqa: F401  (registers the models)
-from dff.analysis.atomic import write_json
-from dff.analysis.complexity_report import (
+from dff.apis.dff_model import build_dff_model, parse_size
+from dff.cost.complexity_report import (
     describe_model,
     describe_table2,
     format_model,
     format_table2,
 )
-from dff.analysis.dff_model import build_dff_model, parse_size
+from dff.files import write_json
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 PAPER_MODELS = {50: 'vid/dff_rfcn_r50_vid.py', 101: 'vid/dff_rfcn_r101_vid.py'}

@@ -1,55 +1,11 @@
-"""Draw true and estimated flow of test pairs (configs of `configs/flow`).
+"""The old place of a tool of tools/study; this one goes in version 0.3."""
 
-Example:
-    python tools/analysis/draw_flow.py --model DIS configs/flow/dis_chairs.py none \
-        --model 'FlowNet Half' configs/flow/flownets_half_stills.py CHECKPOINT \
-        --out flow.png
-"""
+import runpy
+import sys
+from pathlib import Path
 
-import argparse
-
-import dff  # noqa: F401  (registers the models)
-from dff.analysis.draw_flow import FlowModel, save_flow_picture
-
-
-def parse_args(args: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        '--model',
-        nargs=3,
-        action='append',
-        required=True,
-        metavar=('LABEL', 'CONFIG', 'CHECKPOINT'),
-        help='a column; CHECKPOINT none for a flow without weights',
-    )
-    parser.add_argument('--out', required=True, help='.png or .jpg')
-    parser.add_argument(
-        '--pairs',
-        type=int,
-        nargs='+',
-        default=[0, 1, 2],
-        help="pairs of the first config's test data (default: 0 1 2)",
-    )
-    parser.add_argument(
-        '--panel-width', type=int, default=256, help='pixels (default: 256)'
-    )
-    return parser.parse_args(args)
-
-
-def main(args: argparse.Namespace) -> None:
-    """Draw, print the errors and where the picture is."""
-    models = [
-        FlowModel(label, config, None if checkpoint == 'none' else checkpoint)
-        for label, config, checkpoint in args.model
-    ]
-    print(
-        save_flow_picture(
-            models, out=args.out, pairs=args.pairs, panel_width=args.panel_width
-        )
-    )
-    print(f'picture: {args.out}')
-
+TOOL = Path(__file__).resolve().parents[1] / 'study' / 'draw_flow.py'
 
 if __name__ == '__main__':
-    main(parse_args())
+    print(f'{sys.argv[0]} has moved: use tools/study/{TOOL.name}', file=sys.stderr)
+    runpy.run_path(str(TOOL), run_name='__main__')

@@ -18,10 +18,10 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import MODELS, init_default_scope
 
 import dff  # noqa: F401  (registers the models)
-from dff.analysis.atomic import write_json
-from dff.analysis.dff_model import parse_size
-from dff.analysis.markdown import to_markdown
-from dff.analysis.training_cost import StepCost, make_training_data, measure_step
+from dff.apis.dff_model import parse_size
+from dff.cost.training_cost import StepCost, make_training_data, measure_step
+from dff.files import write_json
+from dff.markdown import to_markdown
 
 GIB = 2**30
 

@@ -10,7 +10,7 @@ import argparse
 import sys
 
 import dff  # noqa: F401  (registers data sets and metrics)
-from dff.analysis.eval_detections import evaluate_detections
+from dff.checks.eval_detections import evaluate_detections
 
 
 def parse_args() -> argparse.Namespace:

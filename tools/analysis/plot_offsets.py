@@ -6,7 +6,7 @@ Example:
 
 import argparse
 
-from dff.analysis.offset_curves import save_offset_curves, tabulate_curves
+from dff.visualization.offset_curves import save_offset_curves, tabulate_curves
 
 
 def parse_args() -> argparse.Namespace:

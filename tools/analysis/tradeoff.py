@@ -1,96 +1,11 @@
-"""Accuracy against speed (paper Fig. 3); started again, it goes on where it was.
+"""The old place of a tool of tools/study; this one goes in version 0.3."""
 
-Examples:
-    python tools/analysis/tradeoff.py configs/plans/tradeoff_vid.yaml --out OUT
-    python tools/analysis/tradeoff.py configs/plans/tradeoff_camvid.yaml --out OUT \
-        --variants docs/runs/camvid
-"""
-
-import argparse
+import runpy
 import sys
 from pathlib import Path
 
-import dff  # noqa: F401  (registers the models)
-from dff.analysis.dff_model import parse_size
-from dff.analysis.tradeoff import StepError, TradeoffJob
-from dff.analysis.tradeoff_plots import save_plots
-from dff.analysis.tradeoff_table import tabulate_parts, tabulate_points, write_csv
-from dff.engine.memory import keep_freed_memory
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def parse_row(text: str) -> tuple[str, str]:
-    """Read ROW=PATH."""
-    row, sign, path = text.partition('=')
-    if not (sign and row and path):
-        raise argparse.ArgumentTypeError(f'expected ROW=PATH, got {text!r}')
-    return row, path
-
-
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('plan', help='config file of the rows')
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument(
-        '--checkpoints',
-        type=parse_row,
-        nargs='+',
-        default=[],
-        metavar='ROW=PATH',
-        help='weights of rows, which are then tested by offset; on the data',
-    )
-    parser.add_argument(
-        '--variants', type=Path, help='folder of run_variants.py: its figures by offset'
-    )
-    parser.add_argument('--rows', nargs='+', help="some of the plan's")
-    parser.add_argument('--report', action='store_true', help='only of what is done')
-    parser.add_argument('--size', type=parse_size, help="HxW, in place of the plan's")
-    parser.add_argument('--repeats', type=int, help='likewise')
-    parser.add_argument('--stream', type=int, help='likewise: l of the whole stream')
-    parser.add_argument('--device', help='to time on (default: cpu)')
-    parser.add_argument('--threads', type=int, help='on the CPU (default: 2)')
-    parser.add_argument(
-        '--cpu-time',
-        action='store_true',
-        help='CPU seconds instead of wall seconds, fair on a busy machine; one thread',
-    )
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Run the job; write CSV and plots, print tables."""
-    args = parse_args()
-    keep_freed_memory()
-    names = ('size', 'repeats', 'stream', 'device', 'threads')
-    speed = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
-    if args.cpu_time:
-        speed |= dict(is_cpu_time=True, threads=args.threads or 1)
-    job = TradeoffJob(
-        ROOT,
-        args.plan,
-        args.out,
-        variants=args.variants,
-        checkpoints=dict(args.checkpoints),
-        rows=args.rows,
-        speed=speed,
-    )
-    if not args.report:
-        try:
-            job.run()
-        except StepError as error:
-            sys.exit(
-                f'\n{error}\nThe steps before are kept: run the same command again.'
-            )
-    points = job.read()
-    write_csv(points, args.out / 'tradeoff.csv')
-    pictures = save_plots(points, args.out, figure=job.figure)
-    print(tabulate_points(points, job.figure))
-    print('\n' + tabulate_parts(job.read_speeds()))
-    print(f'\nfigures: {args.out / "tradeoff.csv"}')
-    print('pictures: ' + ', '.join(map(str, pictures)))
-
+TOOL = Path(__file__).resolve().parents[1] / 'study' / 'tradeoff.py'
 
 if __name__ == '__main__':
-    main()
+    print(f'{sys.argv[0]} has moved: use tools/study/{TOOL.name}', file=sys.stderr)
+    runpy.run_path(str(TOOL), run_name='__main__')

@@ -2,7 +2,7 @@
 
 import argparse
 
-from dff.datasets.converters import arrange_camvid, parse_frames
+from dff.converters.data import arrange_camvid, parse_frames
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,7 +6,7 @@ import sys
 from mmengine.config import Config, DictAction
 
 import dff  # noqa: F401  configs may say _base_ = 'dff::…'
-from dff.datasets.converters import check_seg_data
+from dff.checks.seg_check import check_seg_data
 
 
 def parse_args() -> argparse.Namespace:

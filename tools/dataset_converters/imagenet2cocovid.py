@@ -9,7 +9,7 @@ checked that validation is complete, VID_val_videos.txt.
 import argparse
 from pathlib import Path
 
-from dff.datasets.converters import CocoVIDWriter, convert_det, convert_vid
+from dff.converters.data import CocoVIDWriter, convert_det, convert_vid
 
 FRAMES_PER_VIDEO = 15  # of the release's list
 

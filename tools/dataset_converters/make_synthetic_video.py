@@ -2,7 +2,7 @@
 
 import argparse
 
-from dff.datasets.converters import write_synthetic_set
+from dff.converters.data import write_synthetic_set
 
 
 def parse_size(text: str) -> tuple[int, int]:

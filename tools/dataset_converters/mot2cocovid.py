@@ -2,7 +2,7 @@
 
 import argparse
 
-from dff.datasets.converters import convert_mot, parse_frames
+from dff.converters.data import convert_mot, parse_frames
 
 
 def parse_args() -> argparse.Namespace:

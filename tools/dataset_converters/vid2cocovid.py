@@ -2,7 +2,7 @@
 
 import argparse
 
-from dff.datasets.converters import convert_det, convert_vid
+from dff.converters.data import convert_det, convert_vid
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,41 +1,11 @@
-"""Fill the tables and figures of the documentation from the runs in docs/runs.
+"""The old place of a tool of tools/study; this one goes in version 0.3."""
 
-Example:
-    python tools/docs/build_results.py            # write
-    python tools/docs/build_results.py --check    # only say what differs
-"""
-
-import argparse
+import runpy
 import sys
 from pathlib import Path
 
-from dff.analysis.result_pages import ResultPages, ResultsError
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        '--check', action='store_true', help='write nothing; fail where a page differs'
-    )
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Fill or check, and name what differed."""
-    args = parse_args()
-    try:
-        stale = ResultPages(ROOT).build(is_check=args.check)
-    except ResultsError as error:
-        sys.exit(str(error))
-    for mark in stale:
-        print(f'{"differs" if args.check else "filled"}: {mark}')
-    if args.check and stale:
-        sys.exit('Run tools/docs/build_results.py to fill the pages from docs/runs.')
-    print(f'{len(stale)} marks {"differ" if args.check else "filled"}')
-
+TOOL = Path(__file__).resolve().parents[1] / 'study' / 'build_results.py'
 
 if __name__ == '__main__':
-    main()
+    print(f'{sys.argv[0]} has moved: use tools/study/{TOOL.name}', file=sys.stderr)
+    runpy.run_path(str(TOOL), run_name='__main__')

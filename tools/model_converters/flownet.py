@@ -13,8 +13,8 @@ Example:
 import argparse
 import sys
 
-from dff.checkpoint.flownet_sources import SOURCES, read_flownet
 from dff.checkpoint.weights_file import write_weights
+from dff.converters.weights.flownet_sources import SOURCES, read_flownet
 from dff.models.flow.foreign_weights import adapt_weights
 
 

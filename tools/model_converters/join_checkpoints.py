@@ -3,7 +3,7 @@
 import argparse
 
 import dff  # noqa: F401  (registers the models)
-from dff.checkpoint.joined import join_checkpoints
+from dff.converters.weights.joined import join_checkpoints
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from mmengine.runner import CheckpointLoader
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from ..checkpoint import weights_of
+from dff.checkpoint import weights_of
+
 from .frames import Frame, open_frames
 
 FILE_LOADERS = ('LoadImageFromFile', 'LoadImageFromWebcam')

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..analysis.atomic import write_atomically
+from dff.files import write_atomically
 
 
 def write_weights(

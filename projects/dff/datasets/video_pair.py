@@ -20,8 +20,8 @@ from .frame_selection import (
     select_training,
 )
 from .frame_source import build_frames, check_labels
+from .moving_still import StillMotion
 from .paired_pipeline import PairedPipeline, check_pairable
-from .still_motion import StillMotion
 from .video_index import VideoIndex
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from ..analysis.atomic import write_atomically
+from dff.files import write_atomically
 
 LAST = 'last_checkpoint'
 

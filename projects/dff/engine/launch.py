@@ -17,7 +17,8 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
-from ..models.key_frame import FixedKeyFrameScheduler
+from dff.models.key_frame import FixedKeyFrameScheduler
+
 from .checkpoint_files import find_complete_checkpoint, is_complete
 from .memory import keep_freed_memory
 

@@ -12,7 +12,8 @@ from mmengine.logging import print_log
 from mmengine.registry import METRICS
 from terminaltables import AsciiTable
 
-from ..analysis.atomic import write_json
+from dff.files import write_json
+
 from .frames import is_labelled
 from .video_metric import CountedMetric, VideoMetric, quiet
 

@@ -11,14 +11,10 @@ from mmengine.logging import print_log
 from mmengine.registry import METRICS
 from terminaltables import AsciiTable
 
-from .average_precision import (
-    average_precision,
-    match_boxes,
-    match_thresholds,
-)
+from .average_precision import average_precision, match_boxes, match_thresholds
 from .frame_result import FrameResult
 from .frames import first_occurrences, is_labelled
-from .motion import SPEEDS, MotionSplit, check_tracks
+from .motion_iou import SPEEDS, MotionSplit, check_tracks
 from .seen_frames import SeenFrames, move_to_main
 
 

@@ -2,14 +2,14 @@
 
 from .dff_video_detector import DFFVideoDetector
 from .dff_video_segmentor import DFFVideoSegmentor
-from .dilated_neck import DilatedNeck
-from .feature_seam import FeatureSeam
 from .key_frame import FixedKeyFrameScheduler, StreamState
 from .propagation import FeaturePropagation
-from .rfcn import RFCN
-from .rfcn_boxes import RFCNAnchorGenerator, RFCNBBoxCoder
-from .rfcn_head import RFCNHead
-from .rfcn_rpn import RFCNRPNHead
+from .rfcn.boxes import RFCNAnchorGenerator, RFCNBBoxCoder
+from .rfcn.detector import RFCN
+from .rfcn.head import RFCNHead
+from .rfcn.neck import DilatedNeck
+from .rfcn.rpn import RFCNRPNHead
+from .seam.feature_seam import FeatureSeam
 from .video_model import DFFVideoModel
 
 __all__ = [

@@ -7,7 +7,7 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from .segmentor_seam import SegmentorSeam
+from .seam.segmentor_seam import SegmentorSeam
 from .video_model import DFFVideoModel
 
 

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from dff.checkpoint import adapt_frame_state_dict
 
 from .feature_levels import as_levels, like_feats
-from .feature_seam import FeatureSeam, cut, join_windows, shape_inside
-from .fit_flow import fit_flow
 from .image_model import build_image_model, check_part, freeze
 from .key_frame import StreamState, has_place
 from .preprocessor import VideoDataPreprocessor
 from .propagation import FeaturePropagation
-from .split_point import find_split
+from .seam.feature_seam import FeatureSeam, cut, join_windows, shape_inside
+from .seam.fit_flow import fit_flow
+from .seam.split_point import find_split
 
 
 class DFFVideoModel(BaseModel):

@@ -2,12 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from dff.models.flow.field import (
-    check_strides,
-    flow_stride,
-    resize_field,
-    resize_flow,
-)
+from dff.models.flow.field import check_strides, flow_stride, resize_field, resize_flow
 
 
 def block_mean(field, steps):

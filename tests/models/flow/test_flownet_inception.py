@@ -7,8 +7,8 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 from torch.testing import assert_close
 
-from dff.analysis.benchmark import make_data, moving_frames
-from dff.analysis.complexity import count_macs
+from dff.cost.benchmark import make_data, moving_frames
+from dff.cost.complexity import count_macs
 from dff.models.flow import FlowNetInception, FlowNetS
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,7 +9,7 @@ from commands import ROOT, call
 from mmengine.registry import MODELS
 from torch.nn import functional as F
 
-from dff.checkpoint.flownet_sources import read_flownet
+from dff.converters.weights.flownet_sources import read_flownet
 from dff.models.flow import FlowNetS
 from dff.models.flow.field import FLOW_MEAN
 from dff.models.flow.foreign_weights import adapt_weights

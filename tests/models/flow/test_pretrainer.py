@@ -13,7 +13,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch import nn
 
 import dff  # noqa: F401
-from dff.datasets.flo import write_flo
+from dff.datasets.flow.flo import write_flo
 from dff.engine import launch, testing
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .field import FLOW_MEAN, check_strides, flow_stride
 from .flow_cache import FlowCache
-from .sift_flow import SiftFlowParameters, sift_flow
+from .sift.sift_flow import SiftFlowParameters, sift_flow
 
 # Settings of every method by preset; the first is the one taken where none is named.
 PRESETS = {

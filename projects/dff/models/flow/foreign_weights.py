@@ -23,7 +23,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...checkpoint.flownet_sources import FlowNetWeights
+from dff.converters.weights.flownet_sources import FlowNetWeights
+
 from .field import FLOW_MEAN
 from .flownet import ENCODER, FlowNetS
 from .refinement import FLOW_DIVISOR

@@ -1,1 +1,0 @@
-"""Cost models (paper Eq. 5-7), timing and atomic result files."""

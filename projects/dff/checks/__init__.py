@@ -1,0 +1,1 @@
+"""Checks of models, of data sets and of files of detections."""

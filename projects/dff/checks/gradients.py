@@ -1,0 +1,56 @@
+"""Which parameters of a model get a gradient from random pairs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import MessageHub
+from torch import Tensor, nn
+
+from dff.models.feature_levels import as_levels
+
+from .inputs import make_pairs
+
+
+def training_batch(
+    model: nn.Module, size: tuple[int, int], is_same: Sequence[bool]
+) -> dict[str, Any]:
+    """Make random labelled pairs, pre-processed; the model is then in train mode."""
+    model.train()
+    hub = MessageHub.get_current_instance()
+    if 'iter' not in hub.runtime_info:  # YOLOX's batch resize looks at it
+        hub.update_info('iter', 0)
+    return model.data_preprocessor(make_pairs(model, size, is_same), training=True)
+
+
+def gradients(
+    model: nn.Module, size: tuple[int, int], loss: Callable[[dict, list], dict]
+) -> dict[str, Tensor]:
+    """Give the gradients of all parameters that take part, by name."""
+    data = training_batch(model, size, [False, False])
+    model.zero_grad()
+    torch.manual_seed(0)
+    total, _ = model.parse_losses(loss(data['inputs'], data['data_samples']))
+    if not total.isfinite():
+        raise ValueError(f'the loss is {float(total)} on random frames')
+    total.backward()
+    grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+    return {name: grad.clone() for name, grad in grads.items()}
+
+
+def propagation_gradients(model: nn.Module, size: tuple[int, int]) -> dict[str, bool]:
+    """Tell which parameters of F and S have a say in some propagated feature."""
+    data = training_batch(model, size, [False, False])
+    cur, key = data['inputs']['cur'], data['inputs']['key']
+    model.train().zero_grad()  # auxiliary heads read their levels in training only
+    with torch.no_grad():
+        feats = model.seam.head(key)
+    levels = model.seam.levels(feats)
+    moved = as_levels(model.propagation(feats, cur, key, levels=levels))
+    sum(feat.square().sum() for feat in moved).backward()
+    named = model.propagation.named_parameters(prefix='propagation')
+    return {
+        name: p.grad is not None and bool(p.grad.any())
+        for name, p in named
+        if p.requires_grad
+    }

@@ -1,0 +1,1 @@
+"""Converters of other projects' data and weights; only tools import them."""

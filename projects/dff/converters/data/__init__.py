@@ -1,0 +1,25 @@
+"""Turn public video annotations into CocoVID files, or VIDEO/FRAME folders."""
+
+
+from .camvid import arrange_camvid
+from .cocovid import CocoVIDWriter
+from .det_xml import convert_det
+from .frame_range import parse_frames
+from .imagenet_lists import read_frame_list, spread_frames
+from .mot import convert_mot
+from .synthetic import write_synthetic_set
+from .vid_xml import VID_CLASSES, VID_WNIDS, convert_vid
+
+__all__ = [
+    'CocoVIDWriter',
+    'VID_CLASSES',
+    'VID_WNIDS',
+    'arrange_camvid',
+    'convert_det',
+    'convert_mot',
+    'convert_vid',
+    'parse_frames',
+    'read_frame_list',
+    'spread_frames',
+    'write_synthetic_set',
+]

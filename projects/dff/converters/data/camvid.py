@@ -1,0 +1,91 @@
+"""Arrange CamVid's flat folders as VIDEO/FRAME."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.progress import track
+
+from dff.files import undone_on_error
+
+NAME = re.compile(r'(?P<video>[^_]+)_f?(?P<frame>\d+)(_L|_P)?')  # 0016E5_07959
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
+
+
+def arrange_camvid(
+    images: str | Path,
+    labels: str | Path,
+    out: str | Path,
+    *,
+    split: str,
+    frames: tuple[int, int | None] = (0, None),
+    labelled: tuple[int, int | None] = (0, None),
+) -> tuple[int, int]:
+    """Copy frames to OUT/images/SPLIT/VIDEO/FRAME and their maps to OUT/labels/SPLIT.
+
+    Calling it again with another folder adds to the split.
+
+    Args:
+        images: Folder of `VIDEO_FRAME.jpg`.
+        labels: Folder of index maps `VIDEO_FRAME.png`.
+        out: Data root.
+        split: Name of the part.
+        frames: First and last frame taken, positions in the sorted folder.
+        labelled: First and last frame whose map is taken; others stay unlabelled.
+
+    Returns:
+        How many images and how many label maps were copied.
+
+    Raises:
+        FileNotFoundError: A folder, or a map of a frame, is not there.
+        ValueError: A name tells no video and frame, or the range holds no frame.
+    """
+    paths = _images(Path(images))
+    labels, out = Path(labels), Path(out)
+    if not labels.is_dir():
+        raise FileNotFoundError(f'labels must be a folder, {labels} is none')
+    first, last = _bounds(frames, len(paths))
+    if first > last:
+        raise ValueError(f'{images} has {len(paths)} frames, none of them in {frames}')
+    low, high = _bounds(labelled, len(paths))
+    num_maps = 0
+    with undone_on_error(out / 'images' / split, out / 'labels' / split):
+        for position in track(range(first, last + 1), f'CamVid {split}'):
+            path = paths[position]
+            match = NAME.fullmatch(path.stem)
+            if match is None:
+                raise ValueError(
+                    f'{path} must be named VIDEO_FRAME, such as 0016E5_07959'
+                )
+            place = Path(split, match['video'], f'{int(match["frame"]):06d}')
+            _copy(path, out / 'images' / place.with_suffix(path.suffix.lower()))
+            if low <= position <= high:
+                _copy(labels / f'{path.stem}.png', out / 'labels' / f'{place}.png')
+                num_maps += 1
+    return last + 1 - first, num_maps
+
+
+def _images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f'images must be a folder, {folder} is none')
+    paths: Iterable[Path] = folder.iterdir()
+    found = sorted(p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise ValueError(f'{folder} holds no image {IMAGE_SUFFIXES}')
+    return found
+
+
+def _bounds(span: tuple[int, int | None], count: int) -> tuple[int, int]:
+    first, last = span
+    return first, count - 1 if last is None else min(last, count - 1)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise FileNotFoundError(f'{source} is not there')
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f'.part-{os.getpid()}-{target.name}')
+    shutil.copyfile(source, partial)
+    os.replace(partial, target)

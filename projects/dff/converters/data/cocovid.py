@@ -1,0 +1,182 @@
+"""Build a CocoVID json file: COCO's lists plus `videos`.
+
+An image names its `video_id` and its `frame_id` (0-based, consecutive), and
+says with `is_labelled` whether anybody annotated it: an image without boxes may
+be unlabelled (False) or annotated and empty (True).
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dff.files import write_atomically
+
+JPEG_QUALITY = 95
+MIN_BOX_SIDE = 1.0  # stock data sets of MMDetection drop anything smaller
+
+
+def write_image(image: np.ndarray, path: str | Path) -> None:
+    """Write an image atomically, in the format that the suffix of `path` says.
+
+    Args:
+        image: (H, W, 3) BGR or (H, W), uint8.
+        path: Final name; its folder is made.
+    """
+    is_jpeg = Path(path).suffix.lower() in ('.jpg', '.jpeg')
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
+    with write_atomically(path) as temporary:
+        if not cv2.imwrite(str(temporary), image, options):
+            raise OSError(f'cannot write {path}')
+
+
+class CocoVIDWriter:
+    """Collect videos, images and boxes, then write them at once.
+
+    Boxes are clipped to their image; a box that has less than one pixel a side
+    after that is left out. Both are counted, with the place of the first one.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        """Start an empty set.
+
+        Args:
+            classes: Class names in label order; category ids start at 1.
+        """
+        if not classes or len(set(classes)) != len(classes):
+            raise ValueError(
+                f'classes must be unique names, at least one, got {list(classes)}'
+            )
+        self.classes = tuple(classes)
+        self.videos: list[dict] = []
+        self.images: list[dict] = []
+        self.annotations: list[dict] = []
+        self.counts: Counter[str] = Counter()
+        self.first_place: dict[str, str] = {}
+
+    def add_video(self, name: str) -> int:
+        """Add a video and return its id."""
+        self.videos.append(dict(id=len(self.videos) + 1, name=name))
+        return self.videos[-1]['id']
+
+    def add_image(
+        self,
+        file_name: str,
+        size: tuple[int, int],
+        *,
+        video_id: int | None = None,
+        frame_id: int = 0,
+        is_labelled: bool = True,
+    ) -> int:
+        """Add a frame and return its image id.
+
+        Args:
+            file_name: Path relative to the data root.
+            size: (width, height) in pixels.
+            video_id: What `add_video` returned; None for a still.
+            frame_id: 0-based position in the video.
+            is_labelled: False where nobody annotated the frame.
+        """
+        image = dict(
+            id=len(self.images) + 1,
+            file_name=file_name,
+            width=int(size[0]),
+            height=int(size[1]),
+        )
+        if video_id is not None:
+            image.update(
+                video_id=video_id, frame_id=int(frame_id), is_labelled=bool(is_labelled)
+            )
+        self.images.append(image)
+        return image['id']
+
+    def add_box(
+        self,
+        image_id: int,
+        box: Sequence[float],
+        *,
+        label: int,
+        place: str,
+        instance_id: int = -1,
+        is_ignored: bool = False,
+    ) -> bool:
+        """Add a box, clipped to the image.
+
+        Args:
+            image_id: What `add_image` returned.
+            box: (x1, y1, x2, y2) in pixels, x2 and y2 exclusive.
+            label: Index into `classes`.
+            place: Where the box was read (file, line), for the warning.
+            instance_id: Identity of the object within the video.
+            is_ignored: Neither an object nor background (`iscrowd`).
+
+        Returns:
+            Whether the box was kept.
+
+        Raises:
+            ValueError: The box is not finite.
+        """
+        if not all(math.isfinite(value) for value in box):
+            raise ValueError(f'{place}: a box must be finite, got {tuple(box)}')
+        image = self.images[image_id - 1]
+        x1, x2 = (min(max(float(v), 0.0), image['width']) for v in box[0::2])
+        y1, y2 = (min(max(float(v), 0.0), image['height']) for v in box[1::2])
+        if x2 - x1 < MIN_BOX_SIDE or y2 - y1 < MIN_BOX_SIDE:
+            self.count('dropped', place)
+            return False
+        if (x1, y1, x2, y2) != tuple(float(v) for v in box):
+            self.count('clipped', place)
+        self.annotations.append(
+            dict(
+                id=len(self.annotations) + 1,
+                image_id=image_id,
+                video_id=image.get('video_id', -1),
+                category_id=label + 1,
+                bbox=[x1, y1, x2 - x1, y2 - y1],
+                area=(x2 - x1) * (y2 - y1),
+                iscrowd=int(is_ignored),
+                instance_id=instance_id,
+            )
+        )
+        return True
+
+    def write(self, path: str | Path) -> Path:
+        """Write the set to `path`, atomically, and return it."""
+        categories = [dict(id=i + 1, name=n) for i, n in enumerate(self.classes)]
+        content = dict(
+            videos=self.videos,
+            images=self.images,
+            annotations=self.annotations,
+            categories=categories,
+        )
+        with write_atomically(path) as temporary, open(temporary, 'w') as file:
+            json.dump(content, file)
+        return Path(path)
+
+    def report(self) -> str:
+        """Say in a few lines what was collected, clipped and dropped."""
+        lines = [
+            f'{len(self.videos)} videos, {len(self.images)} images, '
+            f'{len(self.annotations)} boxes'
+        ]
+        reasons = dict(
+            clipped='boxes reached outside their image and were clipped',
+            dropped='boxes were dropped: less than one pixel inside the image',
+            other='objects of other classes were left out',
+            empty='images without a box to keep were left out',
+            size='images are of another size than annotated; their own was taken',
+        )
+        for kind, count in self.counts.items():
+            lines.append(
+                f'warning: {count} {reasons[kind]}; first: {self.first_place[kind]}'
+            )
+        return '\n'.join(lines)
+
+    def count(self, kind: str, place: str) -> None:
+        """Count something that `report` knows, and where it was first."""
+        self.counts[kind] += 1
+        self.first_place.setdefault(kind, place)

@@ -1,0 +1,80 @@
+"""The list files that come with ImageNet VID and DET, and their 15 frames a video."""
+
+import re
+from pathlib import Path
+
+from dff.datasets.text_file import read_text
+
+MAX_NAME = 255  # bytes that file systems take
+NUMBER = re.compile('[0-9]{1,6}')  # names of frames have six digits
+
+
+def read_frame_list(path: str | Path) -> set[str]:
+    """Read a list of frames or images in one of the released forms.
+
+    - `NAME NUMBER`: one image (DET_train_30classes.txt, VID_val_frames.txt);
+    - `SNIPPET NUMBER FRAME LENGTH`: one frame (VID_train_15frames.txt);
+    - the same with FRAME 0 and a NUMBER that counts the frames of all snippets before
+      it from 1: whole snippets (VID_val_videos.txt).
+
+    Args:
+        path: The list.
+
+    Returns:
+        Names from the split on, such as `train/.../SNIPPET/000000`.
+
+    Raises:
+        ValueError: The list is empty or a line has another form.
+    """
+    names: set[str] = set()
+    rows: list[tuple[str, int, int, int]] = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        words = line.split()
+        if any(len(part.encode()) > MAX_NAME for part in line.split('/')):
+            raise ValueError(f'{path}:{number}: a name is too long: {line!r:.200}')
+        if len(words) == 4 and all(NUMBER.fullmatch(word) for word in words[1:]):
+            rows.append((words[0], *(int(word) for word in words[1:])))
+        elif len(words) == 2:
+            names.add(words[0])
+        elif words:
+            raise ValueError(
+                f'{path}:{number}: expected NAME NUMBER or SNIPPET NUMBER FRAME '
+                f'LENGTH (numbers below 1,000,000), got {line!r:.200}'
+            )
+    is_of_videos = _counts_videos(rows)
+    for snippet, _, frame, length in rows:
+        frames = range(length) if is_of_videos else (frame,)
+        names.update(f'{snippet}/{index:06d}' for index in frames)
+    if not names:
+        raise ValueError(f'{path} is empty')
+    return names
+
+
+def _counts_videos(rows: list[tuple[str, int, int, int]]) -> bool:
+    """Whether NUMBER runs over the frames of whole snippets, as in VID_val_videos."""
+    start = 1
+    for _, number, frame, length in rows:
+        if frame or number != start:
+            return False
+        start += length
+    return len(rows) > 1
+
+
+def spread_frames(length: int, count: int) -> list[int]:
+    """Choose frames of a snippet as VID_train_15frames.txt does.
+
+    The snippet is cut into `count` equal parts, and the frame in the middle of each is
+    taken: (2 i + 1) length / (2 count), rounded down.
+
+    Args:
+        length: Number of frames, >= 0.
+        count: How many frames to choose, >= 1.
+
+    Returns:
+        Ascending indices; all frames of a snippet that has no more than `count`.
+    """
+    if count < 1:
+        raise ValueError(f'frames per video must be >= 1, got {count}')
+    return sorted(
+        {(2 * i + 1) * length // (2 * count) for i in range(count)} if length else ()
+    )

@@ -1,0 +1,1 @@
+"""What a model costs: multiply-adds (paper Eq. 5-7), frame and training times."""

@@ -1,0 +1,230 @@
+"""Multiply-adds of N_feat, F + S, W and N_task, and what Eq. (5)-(7) predict.
+
+One multiply-add (MAC) is one multiplication with one addition. Counted are
+convolutions, deconvolutions (k^2 Cin Cout per *input* position), linear layers and
+matrix products, those of attention included; biases, normalisation, activations,
+pooling, resizing and box operations are not. With these conventions Tab. 2 of the
+paper comes out.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from dff.models.seam.feature_seam import cut, shape_inside
+
+BILINEAR_TAPS = 4  # Eq. (4): pixels under the kernel G
+
+
+def cost_ratio(
+    n_feat: float, flow: float, *, n_task: float = 0.0, warp: float = 0.0
+) -> float:
+    """Return r, the cost of a propagated frame against a key frame.
+
+    With all parts it is Eq. (5), (F + S + W + N_task) / (N_feat + N_task); without
+    `n_task` and `warp` it is the approximation of Eq. (6).
+
+    Args:
+        n_feat: Cost of N_feat, in MACs or seconds; the other parts in the same unit.
+        flow: Of F and S.
+        n_task: Of N_task.
+        warp: Of W.
+    """
+    costs = dict(n_feat=n_feat, flow=flow, n_task=n_task, warp=warp)
+    if min(costs.values()) < 0 or n_feat + n_task <= 0:
+        raise ValueError(
+            f'costs must be >= 0 and n_feat + n_task positive, got {costs}'
+        )
+    return (flow + warp + n_task) / (n_feat + n_task)
+
+
+def predicted_speedup(ratio: float, interval: int) -> float:
+    """Return s = l / (1 + (l - 1) r), Eq. (7).
+
+    Args:
+        ratio: r of `cost_ratio`.
+        interval: l, frames from one key frame to the next.
+    """
+    if interval < 1 or ratio < 0:
+        raise ValueError(
+            f'interval must be >= 1 and ratio >= 0, got {interval} and {ratio}'
+        )
+    return interval / (1 + (interval - 1) * ratio)
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """MACs of the parts of one model at one image size.
+
+    `flow` holds F and S together; `warp` is W, which the conventions above would not
+    count: taps and, where there is one, the scale.
+    """
+
+    n_feat: int
+    flow: int
+    warp: int
+    n_task: int
+
+    @property
+    def frame(self) -> int:
+        """MACs of the image model on one frame."""
+        return self.n_feat + self.n_task
+
+    def ratio(self, *, with_task: bool = True) -> float:
+        """Return r of Eq. (5), or of Eq. (6) without the task network.
+
+        W is left out as in the paper's figures (O(W) << O(F)).
+        """
+        return cost_ratio(
+            self.n_feat, self.flow, n_task=self.n_task if with_task else 0
+        )
+
+
+def count_macs(call: Callable[[], Any]) -> tuple[int, Any]:
+    """Count the multiply-adds of what `call` runs.
+
+    Args:
+        call: Function without arguments; its modules must run eagerly.
+
+    Returns:
+        MACs, and what `call` returned.
+    """
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), _plain_attention(), counter:
+        result = call()
+    flops = counter.get_total_flops()  # torch counts a multiply-add as two
+    return flops // 2, result
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Let attention run as matrix products: its fused kernels are not counted."""
+    is_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_fast)
+
+
+def warp_macs(fields: list[tuple[Tensor, Tensor | None]], feats: Any) -> int:
+    """Count W over all levels: four taps for each output value, one for the scale."""
+    levels = [feats] if isinstance(feats, Tensor) else feats
+    levels = [feat for feat in levels if feat is not None]  # None: read by no head
+    total = 0
+    for feat, (_, scale) in zip(levels, fields, strict=True):
+        total += feat.numel() * (BILINEAR_TAPS + (scale is not None))
+    return total
+
+
+def measure_complexity(
+    model: nn.Module, image: Tensor, sample: BaseDataElement
+) -> Complexity:
+    """Run each part of a DFF model once on a pre-processed image and count.
+
+    N_task is what `predict` runs on features, so heads that work on proposals count
+    as many as the model makes of this image.
+
+    Args:
+        model: Video model with `seam` and `propagation`, in eval mode.
+        image: (1, 3, H, W) as the wrapped model gets it.
+        sample: Its data sample, with the metainfo that `predict` needs.
+    """
+    _warn_of_uncounted(model)
+    with _frozen(model):
+        return _measure_parts(model, image, sample)
+
+
+def _measure_parts(
+    model: nn.Module, image: Tensor, sample: BaseDataElement
+) -> Complexity:
+    seam, propagation = model.seam, model.propagation
+    n_feat = flow = warp = 0
+    window_feats = []
+    for window in seam.windows(image):
+        view = cut(image, window)
+        shapes = [shape_inside(sample.metainfo['img_shape'], window)]
+        macs, feats = count_macs(lambda view=view: seam.head(view))
+        n_feat += macs
+        levels = seam.levels(feats)
+        macs, field = count_macs(
+            lambda view=view, shapes=shapes, levels=levels: propagation.estimate(
+                view, view, shapes, levels=levels
+            )
+        )
+        flow += macs
+        with torch.no_grad():
+            fields = propagation.fields(*field, feats, levels=levels)
+        warp += warp_macs(fields, feats)
+        window_feats.append(feats)
+    n_task, _ = count_macs(
+        lambda: seam.run_windows('predict', image, window_feats, [sample])
+    )
+    return Complexity(n_feat=n_feat, flow=flow, warp=warp, n_task=n_task)
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Let no parameter need a gradient.
+
+    torch's counter hooks the inputs of modules that do, and fails on views of
+    parameters (queries of Deformable DETR) that are made without gradients.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+def part_parameters(model: nn.Module, image: Tensor) -> dict[str, int]:
+    """Count the parameters of N_feat, F + S and N_task by the names of `Complexity`.
+
+    N_feat has those of all modules that `seam.head` runs, wherever the seam is;
+    N_task has the image model's others, heads that only train included.
+
+    Args:
+        model: See `measure_complexity`.
+        image: (1, 3, H, W) as the wrapped model gets it.
+    """
+    run: set[nn.Module] = set()
+    handles = [
+        module.register_forward_pre_hook(lambda module, _: run.add(module))
+        for module in model.image_model.modules()
+    ]
+    window = model.seam.windows(image)[0]
+    try:
+        with torch.no_grad():
+            model.seam.head(cut(image, window))
+    finally:
+        for handle in handles:
+            handle.remove()
+    in_head = {p for module in run for p in module.parameters()}
+    n_feat = sum(p.numel() for p in in_head)
+    total = sum(p.numel() for p in model.image_model.parameters())
+    flow = sum(p.numel() for p in model.propagation.parameters())
+    return dict(n_feat=n_feat, flow=flow, n_task=total - n_feat)
+
+
+def _warn_of_uncounted(model: nn.Module) -> None:
+    """Say which modules compute in operators of their own, unseen by the counter."""
+    found = [m for m in model.modules() if 'Deform' in type(m).__name__]
+    # a decoder of deformable layers is named after them, but adds no operator
+    inner = {type(m).__name__ for m in found if not set(m.modules()) & set(found) - {m}}
+    if inner:
+        warnings.warn(
+            f'the multiply-adds of the operators of {sorted(inner)} are not counted',
+            stacklevel=3,
+        )

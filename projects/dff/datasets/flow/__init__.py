@@ -1,0 +1,1 @@
+"""Frame pairs with known or estimated flow, to train flow networks."""

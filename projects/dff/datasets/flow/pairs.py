@@ -1,0 +1,130 @@
+"""Frame pairs with known flow, read from files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.registry import DATASETS
+from mmengine.structures import BaseDataElement, PixelData
+from torch.utils.data import Dataset
+
+from .flo import read_flo
+from .geometric import FlowAugmentation
+
+UNKNOWN = 1e9  # Middlebury: a longer flow says that nobody knows it
+CUR, KEY, FLOW = '_img1', '_img2', '_flow.flo'
+
+
+@DATASETS.register_module()
+class FlowPairDataset(Dataset):
+    """Read frame pairs and the flow between them.
+
+    A flow file belongs to its first image and points into the second one, so the first
+    is ``cur`` and the second ``key``, whatever came first in time.
+
+    An item is ``dict(inputs=dict(cur, key), data_samples)``: BGR uint8 images
+    (3, H, W) and a data element with ``gt_flow.data`` (2, H, W) in pixels, NaN where
+    nobody knows it, and ``img_path``, ``key_path``, ``img_shape`` in its metainfo.
+
+    Args:
+        data_root: Folder of the files. Without ``pairs`` all of its
+            ``NAME_img1.*``, ``NAME_img2.*``, ``NAME_flow.flo``, by name.
+        pairs: Names (cur, key, flow) below ``data_root``, one triple a pair.
+        augmentation: Arguments of :class:`FlowAugmentation`, for training.
+
+    Raises:
+        FileNotFoundError: If there is no pair, or a file of one is missing.
+        ValueError: If the options make no sense.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        *,
+        pairs: Sequence[Sequence[str]] | None = None,
+        augmentation: dict | None = None,
+    ) -> None:
+        self.data_root = Path(data_root)
+        if pairs is None:
+            self.pairs = self._find()
+        else:
+            for names in pairs:
+                if len(names) != 3:
+                    raise ValueError(f'pairs must be (cur, key, flow), got {names}')
+            self.pairs = [tuple(self.data_root / n for n in names) for names in pairs]
+        self._augment = augmentation and FlowAugmentation(**augmentation)
+
+    def _find(self) -> list[tuple[Path, Path, Path]]:
+        """Find the pairs of the folder, in the order of their names."""
+        names = {p.name: p for p in sorted(self.data_root.glob('*'))}
+        pairs = []
+        for path in names.values():
+            stem, mark, suffix = path.name.rpartition(CUR)
+            if not mark or not suffix.startswith('.'):
+                continue
+            wanted = (f'{stem}{KEY}{suffix}', f'{stem}{FLOW}')
+            missing = [name for name in wanted if name not in names]
+            if missing:
+                raise FileNotFoundError(f'{path} has no {" and no ".join(missing)}')
+            pairs.append((path, *(names[name] for name in wanted)))
+        if not pairs:
+            raise FileNotFoundError(
+                f'data_root must hold NAME{CUR}.*, NAME{KEY}.*, NAME{FLOW}, there is '
+                f'none in {self.data_root}'
+            )
+        return pairs
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.pairs)
+
+    @property
+    def metainfo(self) -> dict:
+        """Nothing: there are no classes."""
+        return {}
+
+    def full_init(self) -> None:
+        """Do nothing: everything is found when it is built."""
+
+    def __getitem__(self, index: int) -> dict:
+        """Read a pair and its flow.
+
+        Raises:
+            FileNotFoundError: If an image cannot be read.
+            ValueError: If images and flow differ in size.
+        """
+        *paths, flow_path = self.pairs[index]
+        cur, key = (_read_image(path) for path in paths)
+        flow = read_flo(flow_path)
+        if not cur.shape[:2] == key.shape[:2] == flow.shape[:2]:
+            raise ValueError(
+                f'cur, key and flow of {paths[0]} must have one size, got '
+                f'{cur.shape[:2]}, {key.shape[:2]}, {flow.shape[:2]}'
+            )
+        is_known = (np.abs(flow) <= UNKNOWN).all(axis=-1, keepdims=True)
+        flow = np.where(is_known, flow, np.float32(np.nan))
+        if self._augment:
+            cur, key, flow = self._augment(cur, key, flow)
+        sample = BaseDataElement(
+            metainfo=dict(
+                img_path=str(paths[0]),
+                key_path=str(paths[1]),
+                img_shape=tuple(flow.shape[:2]),
+            )
+        )
+        sample.gt_flow = PixelData(data=_to_tensor(flow))  # (2, H, W)
+        inputs = dict(cur=_to_tensor(cur), key=_to_tensor(key))
+        return dict(inputs=inputs, data_samples=sample)
+
+
+def _read_image(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise FileNotFoundError(f'image {path} is not there or is no image')
+    return image
+
+
+def _to_tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))

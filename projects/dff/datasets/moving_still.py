@@ -1,0 +1,95 @@
+"""A key frame for a still: the picture and things in it, moved."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .random_displacement import OBJECTS, RandomMotion, draw_part, lay_over, sample
+
+
+class StillMotion:
+    """Make a frame pair of a single image, labels included.
+
+    The key frame is the image moved as a whole. Things that are cut out of other
+    images by their labels may be laid over it, as in :class:`SyntheticMotion`; each
+    moves in its own way, too, and brings its labels into ``cur``.
+
+    Args:
+        part_classes: Labels of such things; none by default.
+        num_parts: Smallest and largest number of them.
+        parts: Arguments of :class:`RandomMotion` for them, over ``OBJECTS``.
+        background: Likewise for the image.
+
+    Raises:
+        ValueError: If ``num_parts`` makes no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        part_classes: Sequence[int] = (),
+        num_parts: tuple[int, int] = (0, 3),
+        parts: dict | None = None,
+        **background: float,
+    ) -> None:
+        if not 0 <= num_parts[0] <= num_parts[1]:
+            raise ValueError(f'num_parts must be 0 <= low <= high, got {num_parts}')
+        self.part_classes, self.num_parts = list(part_classes), tuple(num_parts)
+        self.background = RandomMotion(**background)
+        self.parts = RandomMotion(**{**OBJECTS, **(parts or {})})
+
+    def make_key(self, packed: dict, draw_other: Callable[[], dict | None]) -> Tensor:
+        """Give the key frame (3, H, W) of an item; parts change the item itself.
+
+        Args:
+            packed: ``inputs`` (3, H, W) uint8 and ``data_samples``, with
+                ``gt_sem_seg`` where there are parts.
+            draw_other: Gives another item, or None.
+
+        Raises:
+            ValueError: If there are parts, but no label maps to cut them out of.
+        """
+        cur = _to_array(packed['inputs'])
+        size = cur.shape[:2]
+        amount = np.random.uniform() ** 2  # most motion between frames is small
+        moving = self.background.draw(size, amount)
+        key = sample(cur, moving.to_cur(size))
+        if not self.part_classes:
+            return _to_tensor(key)
+        labels = _labels_of(packed).numpy()  # shares its memory
+        for _ in range(np.random.randint(self.num_parts[0], self.num_parts[1] + 1)):
+            other = draw_other()
+            if other is None or other['inputs'].shape[1:] != size:
+                continue
+            other_labels = _labels_of(other).numpy()
+            mask = draw_part(other_labels, self.part_classes)
+            if mask is None:
+                continue
+            inside = mask.astype(bool)
+            labels[inside] = other_labels[inside]
+            motion = moving.then(self.parts.draw(size, amount))
+            piece = _to_array(other['inputs'])
+            key, _ = lay_over(cur, key, piece, mask=mask, motion=motion)
+        packed['inputs'] = _to_tensor(cur)
+        return _to_tensor(key)
+
+
+def _labels_of(packed: dict) -> Tensor:
+    labels: Any = packed['data_samples'].get('gt_sem_seg')
+    if labels is None:
+        raise ValueError(
+            'part_classes are cut out of label maps, but the samples have no '
+            '`gt_sem_seg`: leave part_classes away, or load annotations'
+        )
+    return labels.data[0]  # (H, W)
+
+
+def _to_array(image: Tensor) -> np.ndarray:
+    return np.array(image.permute(1, 2, 0).numpy(), order='C')  # (H, W, 3)
+
+
+def _to_tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1).contiguous()  # (3, H, W)

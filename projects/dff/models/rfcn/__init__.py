@@ -1,0 +1,1 @@
+"""R-FCN as the paper uses it."""

@@ -1,0 +1,1 @@
+"""Where N_feat ends and N_task begins."""

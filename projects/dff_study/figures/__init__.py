@@ -1,0 +1,1 @@
+"""Pictures of features, flow and results (paper Fig. 1, 4, 5)."""

@@ -1,0 +1,1 @@
+"""Resumable jobs that train, test and time models."""

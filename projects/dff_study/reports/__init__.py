@@ -1,0 +1,1 @@
+"""Tables, plots and documentation pages of measured figures."""

@@ -1,0 +1,112 @@
+"""The checks of any config say in words what is wrong, and the tool exits with 1."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+
+import dff  # noqa: F401  (registers the models)
+from dff.checks.build import build_to_check
+from dff.checks.model import SMALL, check_model
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = ROOT / 'tools' / 'check_model.py'
+SMALLEST = ROOT / 'configs/mini/dff_rfcn_r18_synthetic.py'
+SEGMENTOR = ROOT / 'configs/mini/dff_fcn_r18_synthetic.py'
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    """Leave the default scope as it was."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield
+
+
+def problems(model):
+    return {f.check: f.problem for f in check_model(model) if f.problem}
+
+
+def test_a_right_segmentor_passes_and_keeps_its_weights():
+    model = build_to_check(SEGMENTOR, size=SMALL)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    interval = model.key_frame_scheduler.interval
+    assert problems(model) == {}
+    after = model.state_dict()
+    assert all(torch.equal(after[k], v) for k, v in before.items())
+    assert model.key_frame_scheduler.interval == interval
+    assert not model.training and all(p.grad is None for p in model.parameters())
+
+
+def test_what_is_broken_is_said():
+    model = build_to_check(SMALLEST, size=SMALL)
+    warp = model.propagation.warp
+
+    def against_the_flow(feats, fields):
+        return warp(feats, [(-flow, scale) for flow, scale in fields])
+
+    model.propagation.warp = against_the_flow
+    found = problems(model)
+    assert list(found) == ['oracle flow moves the features']
+    assert 'flow of (32, -16) pixels' in found['oracle flow moves the features']
+
+    model.propagation.warp = lambda feats, fields: warp(
+        [f.detach() for f in feats], [(f.detach(), s) for f, s in fields]
+    )
+    text = problems(model)['training reaches every part']
+    assert 'no gradient reaches' in text and 'they never train' in text
+
+    del model.propagation.warp
+    encode = model._propagate
+    model._propagate = lambda image, meta: [model.seam.head(image)]
+    text = problems(model)['the backbone runs on key frames only']
+    assert 'frames [1, 2, 4, 5], which are no key frames' in text
+    model._propagate = encode
+
+    test_step = model.test_step
+    model.test_step = lambda data: test_step(
+        dict(data, inputs=[image // 2 for image in data['inputs']])
+    )
+    assert 'pred_instances' in problems(model)['l = 1 is the wrapped model']
+
+
+def test_an_error_of_the_model_is_a_finding():
+    options = {'model.propagation.flow_estimator.strides': (8, 16)}
+    model = build_to_check(SMALLEST, size=SMALL, options=options)
+    found = problems(model)
+    assert 'ValueError' in found['training reaches every part']
+    assert 'set `strides`' in found['training reaches every part']
+
+
+def run_tool(monkeypatch, *args):
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, args)])
+    runpy.run_path(str(TOOL), run_name='__main__')
+
+
+def test_tool_on_a_checkpoint(tmp_path, monkeypatch, capsys):
+    model = build_to_check(SMALLEST, size=SMALL)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'a.pth')
+    run_tool(monkeypatch, SMALLEST, '--checkpoint', tmp_path / 'a.pth')
+    assert 'all 6 checks passed' in capsys.readouterr().out
+
+
+def test_tool_exits_with_one(monkeypatch, capsys):
+    options = ['--cfg-options', 'model.propagation.flow_estimator.strides=(8,16)']
+    with pytest.raises(SystemExit, match='of 6 checks failed') as error:
+        run_tool(monkeypatch, SMALLEST, *options)
+    assert error.value.code
+    assert 'FAILED  training reaches every part' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    'path, message',
+    [
+        ('configs/mini/frame_rfcn_r18_synthetic.py', 'must hold a DFF model, got RFCN'),
+        ('configs/none.py', 'configs/none.py does not exist'),
+    ],
+)
+def test_tool_refuses_other_configs(monkeypatch, path, message):
+    with pytest.raises(SystemExit, match=message):
+        run_tool(monkeypatch, ROOT / path)
