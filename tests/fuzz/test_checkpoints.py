@@ -17,9 +17,9 @@ from dff.checkpoint import read_checkpoint
 from dff.checkpoint.weights_file import write_weights
 from dff.converters.weights.caffemodel import read_caffemodel
 from dff.converters.weights.flownet_sources import pytorch_names, read_flownet
+from dff.converters.weights.flownet_weights import adapt_weights
 from dff.converters.weights.mxnet_params import read_mxnet_params
 from dff.models.flow import FlowNetS
-from dff.models.flow.foreign_weights import adapt_weights
 
 
 def damage(path, read, seeds):

@@ -15,7 +15,7 @@ import sys
 
 from dff.checkpoint.weights_file import write_weights
 from dff.converters.weights.flownet_sources import SOURCES, read_flownet
-from dff.models.flow.foreign_weights import adapt_weights
+from dff.converters.weights.flownet_weights import adapt_weights
 
 
 def parse_args() -> argparse.Namespace:

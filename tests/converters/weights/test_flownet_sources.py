@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dff.converters.weights.flownet_sources import read_flownet
-from dff.models.flow.foreign_weights import adapt_weights
+from dff.converters.weights.flownet_weights import adapt_weights
 
 
 def make(tmp_path, network=None, change=lambda state: None, **extra):

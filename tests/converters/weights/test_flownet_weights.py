@@ -10,9 +10,9 @@ from mmengine.registry import MODELS
 from torch.nn import functional as F
 
 from dff.converters.weights.flownet_sources import read_flownet
+from dff.converters.weights.flownet_weights import adapt_weights
 from dff.models.flow import FlowNetS
 from dff.models.flow.field import FLOW_MEAN
-from dff.models.flow.foreign_weights import adapt_weights
 
 WIDTH = 1 / 16
 RGB, BGR = [0, 1, 2], [2, 1, 0]

@@ -23,11 +23,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dff.converters.weights.flownet_sources import FlowNetWeights
+from dff.models.flow.field import FLOW_MEAN
+from dff.models.flow.flownet import ENCODER, FlowNetS
+from dff.models.flow.refinement import FLOW_DIVISOR
 
-from .field import FLOW_MEAN
-from .flownet import ENCODER, FlowNetS
-from .refinement import FLOW_DIVISOR
+from .flownet_sources import FlowNetWeights
 
 NORM_EPS = 1e-5  # torch's default, which the sources use
 FULL_WIDTH = ENCODER[0][1]
