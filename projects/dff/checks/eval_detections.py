@@ -9,8 +9,8 @@ from typing import Any
 from mmengine.fileio import load
 from terminaltables import AsciiTable
 
-from dff.converters.data.vid_xml import VID_CLASSES, VID_WNIDS, read_xml
 from dff.datasets import CocoVIDDataset
+from dff.datasets.vid_annotations import VID_CLASSES, VID_WNIDS, read_xml
 from dff.evaluation import VIDMetric
 from dff.evaluation.detections import NOTHING, read_detections
 from dff.evaluation.video_metric import quiet

@@ -7,7 +7,8 @@ import pytest
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
 
-from dff.converters.data import VID_CLASSES, convert_det
+from dff.converters.data import convert_det
+from dff.datasets.vid_annotations import VID_CLASSES
 
 DOG, ZEBRA, ACCORDION = 'n02084071', 'n02391049', 'n02672831'
 FOLDER = 'train/ILSVRC2013_train/n02084071'

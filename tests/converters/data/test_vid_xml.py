@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dff.converters.data import VID_CLASSES, VID_WNIDS, convert_vid
+from dff.converters.data import convert_vid
+from dff.datasets.vid_annotations import VID_CLASSES, VID_WNIDS
 
 CAR, DOG = 'n02958343', 'n02084071'
 

@@ -1,6 +1,5 @@
 """Turn public video annotations into CocoVID files, or VIDEO/FRAME folders."""
 
-
 from .camvid import arrange_camvid
 from .cocovid import CocoVIDWriter
 from .det_xml import convert_det
@@ -8,12 +7,10 @@ from .frame_range import parse_frames
 from .imagenet_lists import read_frame_list, spread_frames
 from .mot import convert_mot
 from .synthetic import write_synthetic_set
-from .vid_xml import VID_CLASSES, VID_WNIDS, convert_vid
+from .vid_xml import convert_vid
 
 __all__ = [
     'CocoVIDWriter',
-    'VID_CLASSES',
-    'VID_WNIDS',
     'arrange_camvid',
     'convert_det',
     'convert_mot',

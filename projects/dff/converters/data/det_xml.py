@@ -9,9 +9,11 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 from rich.progress import track
 
+from dff.datasets.vid_annotations import VID_CLASSES, WNID_TO_CLASS, read_xml
+
 from .cocovid import CocoVIDWriter
 from .imagenet_lists import read_frame_list
-from .vid_xml import IMAGE_SUFFIX, VID_CLASSES, WNID_TO_CLASS, add_objects, read_xml
+from .vid_xml import IMAGE_SUFFIX, add_objects
 
 
 def convert_det(

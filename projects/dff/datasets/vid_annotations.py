@@ -1,0 +1,100 @@
+"""Annotations of ImageNet VID and DET as published: one XML file per image."""
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cocovid_file import MAX_NUMBER
+
+MAX_SIDE = 2**31 - 1  # pixels
+# what ElementTree raises; LookupError: an encoding that Python does not know
+UNREADABLE = (
+    ElementTree.ParseError,
+    AttributeError,
+    ValueError,
+    TypeError,
+    LookupError,
+)
+
+# The 30 classes in the usual order (label 0 is airplane).
+WNID_TO_CLASS = {
+    'n02691156': 'airplane',
+    'n02419796': 'antelope',
+    'n02131653': 'bear',
+    'n02834778': 'bicycle',
+    'n01503061': 'bird',
+    'n02924116': 'bus',
+    'n02958343': 'car',
+    'n02402425': 'cattle',
+    'n02084071': 'dog',
+    'n02121808': 'domestic_cat',
+    'n02503517': 'elephant',
+    'n02118333': 'fox',
+    'n02510455': 'giant_panda',
+    'n02342885': 'hamster',
+    'n02374451': 'horse',
+    'n02129165': 'lion',
+    'n01674464': 'lizard',
+    'n02484322': 'monkey',
+    'n03790512': 'motorcycle',
+    'n02324045': 'rabbit',
+    'n02509815': 'red_panda',
+    'n02411705': 'sheep',
+    'n01726692': 'snake',
+    'n02355227': 'squirrel',
+    'n02129604': 'tiger',
+    'n04468005': 'train',
+    'n01662784': 'turtle',
+    'n04530566': 'watercraft',
+    'n02062744': 'whale',
+    'n02391049': 'zebra',
+}
+VID_WNIDS = tuple(WNID_TO_CLASS)
+VID_CLASSES = tuple(WNID_TO_CLASS.values())
+
+
+@dataclass(frozen=True)
+class XmlObject:
+    """One object of an XML file; box (x1, y1, x2, y2) as it is printed there."""
+
+    wnid: str
+    box: tuple[float, float, float, float]
+    track_id: int
+
+
+def read_xml(path: Path) -> tuple[tuple[int, int], list[XmlObject]]:
+    """Read the (width, height) and the objects of one XML file.
+
+    Raises:
+        ValueError: The file cannot be read as an annotation (it is named).
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+        size = root.find('size')
+        width, height = (int(size.find(key).text) for key in ('width', 'height'))
+        if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+            raise ValueError(f'the size must be 1..{MAX_SIDE}, got {width} x {height}')
+        objects = []
+        for item in root.findall('object'):
+            box = item.find('bndbox')
+            corners = (
+                float(box.find(k).text) for k in ('xmin', 'ymin', 'xmax', 'ymax')
+            )
+            track = item.find('trackid')
+            objects.append(
+                XmlObject(
+                    wnid=item.find('name').text.strip(),
+                    box=tuple(corners),
+                    track_id=-1 if track is None else _track_id(track.text),
+                )
+            )
+    except UNREADABLE as error:
+        raise ValueError(f'cannot read annotation {path}: {error}') from error
+    return (width, height), objects
+
+
+def _track_id(text: str) -> int:
+    track_id = int(text)
+    if abs(track_id) > MAX_NUMBER:
+        raise ValueError(f'trackid must be {MAX_NUMBER} at most, got {text}')
+    return track_id
