@@ -1,7 +1,8 @@
 // Vectors of DFF_VECTOR_BYTES in the compiler's own vector types, with loads
 // and stores that convert 16-bit floats. Included once for each instruction
 // set, inside a namespace of its own (DFF_ISA), so no two copies are ever
-// merged.
+// merged. torch's at::vec was slower here and needs compiler flags per file:
+// see docs/benchmark_op.md.
 #pragma once
 
 #include <cstdint>
