@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -56,18 +57,33 @@ def installed(wheel, tmp_path_factory):
     return target
 
 
+def is_study(path):
+    """Say whether a tool needs `dff_study`: those of tools/study, their old places."""
+    names = {tool.name for tool in (ROOT / 'tools/study').glob('*.py')}
+    assert 'quickstart.py' in names
+    is_named = path.name in {*names, 'quickstart.sh'} or 'study' in path.parts
+    return 'tools' in path.parts and is_named
+
+
 def test_wheel_holds_package_configs_tools_and_no_sources(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     here = {
         f'dff/.mim/{path.relative_to(ROOT).as_posix()}'
         for part in ('configs', 'tools')
         for path in (ROOT / part).rglob('*')
-        if path.is_file() and '__pycache__' not in path.parts
+        if path.is_file() and '__pycache__' not in path.parts and not is_study(path)
     }
     assert here | {'dff/.mim/model-index.yml', 'dff/__init__.py'} <= names
     assert any(re.fullmatch(r'dff/ops/_C\..*so', name) for name in names)
     assert not [name for name in names if name.endswith(('.cpp', '.cu', '.h'))]
     assert not [name for name in names if name.startswith(('tests', 'projects'))]
+
+
+def test_wheel_holds_nothing_of_the_study(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert not [name for name in names if 'dff_study' in name]
+    assert 'dff/.mim/tools/train.py' in names
+    assert not [name for name in names if is_study(Path(name))]
 
 
 def test_installed_wheel_imports_and_its_operator_computes(installed, tmp_path):
@@ -193,6 +209,15 @@ def read_pins():
             name, version = line.split('==')
             pins[canonical(name)] = version
     return pins
+
+
+def test_every_tool_that_checks_style_has_one_version():
+    pins = read_pins()
+    hooks = (ROOT / '.pre-commit-config.yaml').read_text(encoding='utf-8')
+    hooked = dict(re.findall(r'\[([\w-]+)==([\w.]+)\]', hooks))
+    assert hooked == {name: pins[name] for name in ('ruff', 'clang-format')}
+    settings = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
+    assert settings['tool']['ruff']['required-version'] == f'=={pins["ruff"]}'
 
 
 def canonical(name):
