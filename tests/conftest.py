@@ -20,17 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope='session', autouse=True)
-def _two_threads():
-    torch.set_num_threads(2)
+def _one_thread():
+    """Leave the other cores to the other half of the tests.
 
-
-@pytest.fixture
-def one_thread():
-    """Run on one thread: for maps this small a second one only costs time."""
-    threads = torch.get_num_threads()
+    For maps this small a second thread only costs time; `tests/ops` have two.
+    """
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

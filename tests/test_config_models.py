@@ -19,9 +19,6 @@ STRIDES = {
 }
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 @pytest.mark.parametrize('name', DETECTORS)
 def test_model_builds_and_its_strides_are_right(name):
     """Feature levels have the strides that heads and the flow network expect."""

@@ -23,9 +23,6 @@ SCALE_BIAS = FLOW + 'predict_scale.0.bias'
 NUM_VID, NUM_DET, GPUS = 57834, 53639, 4
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 @pytest.fixture
 def model():
     """DFF of the release, with a thin ResNet-50 and a thin flow network."""

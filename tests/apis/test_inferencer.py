@@ -54,9 +54,6 @@ DETECTOR = dict(
 )
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 def make_config(model):
     dataset = dict(
         type='VideoPairDataset',

@@ -52,9 +52,6 @@ def build(config):
         return MODELS.build(config).eval()
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 @pytest.fixture(scope='module')
 def small_model():
     torch.manual_seed(0)

@@ -20,9 +20,6 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 CELLS = 16
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 class Maps(nn.Module):
     """Answer given maps, whatever comes in."""
 

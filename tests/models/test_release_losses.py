@@ -22,9 +22,6 @@ SIZE, CELLS = (610, 900), (39, 57)  # the image ends inside the last cells
 BACKGROUND = 30
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 @pytest.fixture(scope='module')
 def heads():
     """RPN and R-FCN head of the config, with two channels in."""

@@ -20,9 +20,6 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs/vid'
 RELEASE = Config.fromfile(CONFIGS / 'dff_rfcn_r101_vid_release.py')
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 def part(root, index):
     """VID (0) or DET (1) of the config, read from a tiny set at its own size."""
     cfg = copy.deepcopy(RELEASE.train_dataloader.dataset.datasets[index])

@@ -21,6 +21,15 @@ CSRC = ROOT / 'projects/dff/ops/csrc'
 SHIM = Path(__file__).parent / 'cuda_host_shim'
 
 
+@pytest.fixture(autouse=True)
+def _two_threads():
+    """Run the kernels as more than one thread runs them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
 @dataclass
 class Backend:
     """The operators of one library on one device, called with CPU tensors."""

@@ -41,9 +41,6 @@ DETECTOR = dict(
 )
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 def load_script():
     spec = importlib.util.spec_from_file_location('video_demo', SCRIPT)
     module = importlib.util.module_from_spec(spec)

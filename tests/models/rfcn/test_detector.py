@@ -17,9 +17,6 @@ SHAPE = (96, 128)
 NMS = dict(type='nms', iou_threshold=0.7, offset=1)
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 def iou_assigner(low, high, **kwargs):
     return dict(
         type='MaxIoUAssigner',
