@@ -3,12 +3,12 @@
     pip wheel . --no-build-isolation --no-deps          # a wheel
     pip install -e . --no-build-isolation --no-deps --no-use-pep517   # editable
 
-Both carry `dff/.mim`, where mim and `_base_ = 'dff::…'` look for configs and tools.
-Only the legacy editable install puts the package where these two find it.
+Both contain `dff/.mim`, where mim and `_base_ = 'dff::…'` look for configs and tools.
+They find the package in an editable install only if it is a legacy one.
 
-The CPU kernels are built always, the CUDA kernels where torch is a CUDA build and
-CUDA_HOME has an nvcc; FORCE_CUDA=1 or FORCE_CUDA=0 decides otherwise.
-TORCH_CUDA_ARCH_LIST and MAX_JOBS mean what they mean to torch.
+The CPU kernels are always built. The CUDA kernels are built if torch has CUDA and
+CUDA_HOME has nvcc; FORCE_CUDA=1 or FORCE_CUDA=0 overrides this. TORCH_CUDA_ARCH_LIST
+and MAX_JOBS work as in torch.
 """
 
 import os
@@ -27,16 +27,16 @@ try:
     from torch.utils import cpp_extension
 except ImportError as error:
     raise SystemExit(
-        f'dff: torch cannot be imported here ({error}), and the operators are compiled '
-        'against it. Install the pinned set first (`bash tools/setup_env.sh`, or `pip '
-        'install torch==2.11.0`), then build without isolation, so that this torch is '
-        'seen: `pip wheel . --no-build-isolation --no-deps`.'
+        f'dff: cannot import torch ({error}), but the operators need it to compile. '
+        'Install the pinned packages first (`bash tools/setup_env.sh`, or `pip install '
+        'torch==2.11.0`), then build without isolation, so that the build finds torch: '
+        '`pip wheel . --no-build-isolation --no-deps`.'
     ) from None
 
 ROOT = Path(__file__).resolve().parent
 CSRC = Path('projects/dff/ops/csrc')
 MIM_PARTS = ('configs', 'tools', 'model-index.yml')
-# Tools that need `dff_study`, which no wheel holds, and their old places.
+# Tools that need `dff_study`, which is not in the wheel, and their old paths.
 STUDY_TOOLS = (
     'study',
     'docs',
@@ -57,7 +57,7 @@ NVCC_FLAGS = ['-O3', '-DNDEBUG', '-std=c++17', '--expt-relaxed-constexpr']
 
 
 def read_version():
-    """Return the version that the package states."""
+    """Return `__version__` of the package."""
     text = (ROOT / 'projects/dff/__init__.py').read_text(encoding='utf-8')
     return re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE).group(1)
 
@@ -70,12 +70,12 @@ def openmp_flags():
 
 
 def is_x86():
-    """Say whether the AVX2 and AVX-512 kernels can be compiled here."""
+    """Check whether the AVX2 and AVX-512 kernels can be compiled here."""
     return platform.machine().lower() in ('x86_64', 'amd64')
 
 
 def wants_cuda():
-    """Say whether the CUDA kernels are to be built; FORCE_CUDA=1 or 0 decides."""
+    """Check whether to build the CUDA kernels; FORCE_CUDA=1 or 0 overrides."""
     forced = os.environ.get('FORCE_CUDA')
     if forced is not None:
         return forced == '1'
@@ -85,7 +85,7 @@ def wants_cuda():
 
 
 def choose_cuda_architectures():
-    """Name the architectures to build for where neither user nor device does."""
+    """Set the architectures to build for if neither the user nor a device does."""
     if not torch.cuda.is_available():
         os.environ.setdefault('TORCH_CUDA_ARCH_LIST', CUDA_ARCHITECTURES)
 
@@ -120,18 +120,18 @@ def make_extension():
 
 
 def read_requirements(name):
-    """Return the lines of requirements/NAME.txt that name a package."""
+    """Return the requirements in requirements/NAME.txt."""
     text = (ROOT / f'requirements/{name}.txt').read_text(encoding='utf-8')
     lines = (line.split('#')[0].strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith('-')]
 
 
 class BuildWithMim(build_py):
-    """Copy what mim needs into the built package, not into the source tree."""
+    """Copy configs and tools for mim into the built package."""
 
     def run(self):
         """Copy the Python files, then configs, tools and the index."""
-        # What an earlier build left here would go into the wheel.
+        # Files of an earlier build would go into the wheel.
         shutil.rmtree(Path(self.build_lib) / 'dff', ignore_errors=True)
         super().run()
         target = Path(self.build_lib) / 'dff/.mim'
@@ -145,7 +145,7 @@ class BuildWithMim(build_py):
 
 
 class DevelopWithMim(develop):
-    """Link what mim needs, so that edited configs and tools are seen at once."""
+    """Link configs and tools for mim, so edits take effect at once."""
 
     def run(self):
         """Make the links, then install in place."""

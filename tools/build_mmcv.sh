@@ -2,9 +2,9 @@
 # Build the pinned mmcv from its source release and keep the wheel.
 # Usage: tools/build_mmcv.sh PYTHON OUT_DIR VERSION
 #
-# The plain build parses torch's headers once a file with `-g -O3`, some 20 minutes
-# on two cores. Here the headers are compiled once (a precompiled header) and the
-# rest without debug symbols: about 3 minutes. If that fails, the plain build runs.
+# The plain build parses torch's headers in every file with `-g -O3` and takes about 20
+# minutes on two cores. This script compiles the headers once (a precompiled header) and
+# builds without debug symbols: about 3 minutes. If that fails, it runs the plain build.
 set -euo pipefail
 
 # shellcheck source=tools/progress.sh
@@ -22,7 +22,7 @@ jobs=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)}
 export MAX_JOBS=$jobs MMCV_WITH_OPS=1
 say() { printf 'mmcv: %s\n' "$*"; }
 
-# mmcv compiles CUDA operators where torch sees a GPU, and then wants nvcc.
+# mmcv compiles CUDA operators if torch finds a GPU, and then needs nvcc.
 wants_cuda() {
   [ "${FORCE_CUDA:-0}" = 1 ] \
     || "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'
@@ -34,7 +34,7 @@ build_without_cuda() {
   build_with_header
 }
 
-# The flags must be those of the build to the letter, or g++ ignores the header.
+# The flags must equal those of the build, or g++ ignores the header.
 flags='-g0 -O2 -DNDEBUG'
 precompile_header() {
   local includes
@@ -62,7 +62,7 @@ build_wheel() {
 }
 
 build_with_header() {
-  case "$work" in *[[:space:]]*) say 'TMPDIR holds a space'; return 1 ;; esac
+  case "$work" in *[[:space:]]*) say 'the path of TMPDIR contains a space'; return 1 ;; esac
   say 'compiling the torch headers once (half a minute)'
   precompile_header 2> "$log" || return 1
   say "building with $jobs jobs (some minutes); log: $log"
@@ -71,7 +71,7 @@ build_with_header() {
 
 if wants_cuda && ! command -v nvcc >/dev/null \
     && [ ! -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]; then
-  say 'a GPU, but no nvcc'
+  say 'found a GPU, but no nvcc'
   build_without_cuda || { say "the build failed; log: $log"; exit 1; }
 elif ! build_with_header; then
   say "the quick build failed (see $log); plain build, about 20 minutes"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Compile the CUDA kernels for every architecture that is built for, without a
-# device. Usage: bash tools/check_cuda_compile.sh [SM ...]   (default: 80 90 100)
-# PYTHON names the interpreter that has torch. Exit code 3: there is no nvcc.
+# Compile the CUDA kernels for all supported architectures; needs no GPU.
+# Usage: bash tools/check_cuda_compile.sh [SM ...]   (default: 80 90 100)
+# PYTHON is the interpreter that has torch. Exits with 3 if there is no nvcc.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -13,7 +13,7 @@ fi
 nvcc=${CUDA_HOME:-/usr/local/cuda}/bin/nvcc
 [ -x "$nvcc" ] || nvcc=$(command -v nvcc || true)
 if [ -z "$nvcc" ]; then
-  echo 'check_cuda_compile: no nvcc: not in CUDA_HOME/bin, /usr/local/cuda/bin or PATH' >&2
+  echo 'check_cuda_compile: no nvcc in CUDA_HOME/bin, /usr/local/cuda/bin or PATH' >&2
   exit 3
 fi
 

@@ -1,4 +1,4 @@
-# Sourced by the build scripts: one line a compiled file, the rest to a log.
+# Sourced by the build scripts: print one line per compiled file, the rest to a log.
 # Usage: COMMAND 2>&1 | show_progress LABEL LOG
 show_progress() {
   awk -v label="$1" -v log_file="$2" '{ print > log_file; fflush(log_file) }
@@ -9,7 +9,7 @@ show_progress() {
     }'
 }
 
-# One line a package that pip fetches, the rest to a log.
+# Print one line per package that pip fetches, the rest to a log.
 # Usage: pip install ... 2>&1 | show_packages TOTAL LOG
 show_packages() {
   awk -v total="$1" -v log_file="$2" '{ print > log_file; fflush(log_file) }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv in the repository root with the tested set and `dff` installed.
+# Create .venv in the repository root with the tested packages and `dff`.
 # Needs Python 3.11 (or PYTHON=...), a C++ compiler and a package registry.
 # A second run takes seconds; delete .venv to start over.
 set -euo pipefail
@@ -10,8 +10,8 @@ venv="$root/.venv"
 python="$venv/bin/python"
 # shellcheck source=tools/progress.sh
 source tools/progress.sh
-# Ours, also where the machine's pip configuration names other constraints. The path
-# is relative because pip splits this variable at spaces.
+# Overrides the constraints of the machine's pip configuration. The path is relative
+# because pip splits this variable at spaces.
 export PIP_CONSTRAINT=requirements/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 
 say() { printf '\n[set-up] %s\n' "$*"; }
@@ -44,20 +44,20 @@ make_venv() {
   if [ -x "$python" ] && "$python" -c '' 2>/dev/null; then return; fi
   local base
   base=$(find_python)
-  say "making .venv with $("$base" --version)"
+  say "creating .venv with $("$base" --version)"
   "$base" -m venv "$venv" || fail "$base has no venv module (package python3.11-venv)"
 }
 
 hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
-pip_install() {  # FILE with one pinned package a line
+pip_install() {  # FILE with one pinned package per line
   "$python" -m pip install --no-deps -r "$1" 2>&1 \
     | show_packages "$(wc -l < "$1")" "$venv/install.log" \
     || { tail -n 20 "$venv/install.log"; fail "log: $venv/install.log"; }
 }
 
-# Everything is pinned and no dependency is followed, so that opencv-python, whose
-# library needs libGL, is never installed beside opencv-python-headless.
+# Everything is pinned and pip follows no dependency. Otherwise it would install
+# opencv-python, which needs libGL, beside opencv-python-headless.
 install_pinned() {
   local stamp want list
   stamp="$venv/.dff-pinned"
@@ -75,7 +75,7 @@ install_pinned() {
   echo "$want" > "$stamp"
 }
 
-# A user may have let pip add it; taking it out takes files that both own.
+# A user may have installed it. Removing it also removes files of the headless package.
 remove_other_opencv() {
   if "$python" -m pip show -q opencv-python 2>/dev/null; then
     "$python" -m pip uninstall -y opencv-python
@@ -84,7 +84,8 @@ remove_other_opencv() {
   fi
 }
 
-# Exits 0 where mmcv's compiled operators run, and says so if only a GPU lacks them.
+# Exits 0 if the compiled operators of mmcv run; prints a note if only the CUDA ones
+# are missing.
 mmcv_works() {
   "$python" - <<'PY' 2>/dev/null
 import torch
@@ -125,7 +126,7 @@ PY
   echo "$want" > "$stamp"
 }
 
-# The wheel built here before, or else one that pip finds (PIP_FIND_LINKS).
+# Uses the wheel built here before, or else one that pip finds (PIP_FIND_LINKS).
 install_mmcv_wheel() {
   local wheel
   wheel=$(find "$1" -name "mmcv-$2-*.whl" 2>/dev/null | head -n 1)
@@ -148,7 +149,7 @@ install_dff() {
   if [ -z "${FORCE_CUDA:-}" ] \
       && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
     export FORCE_CUDA=0
-    say 'no GPU here: CPU operators only (FORCE_CUDA=1 compiles the CUDA ones too)'
+    say 'no GPU found: building CPU operators only (FORCE_CUDA=1 builds the CUDA ones too)'
   fi
   say 'building the operators and installing dff (editable)'
   "$python" -m pip install -v -e . --no-build-isolation --no-deps --no-use-pep517 2>&1 \

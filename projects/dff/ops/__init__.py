@@ -1,6 +1,6 @@
-"""Compiled operators: the warp of feature maps, R-FCN's RoI pooling, labels."""
+"""Compiled operators: feature warp, R-FCN's RoI pooling, labels of enlarged scores."""
 
-# The library needs torch's, which importing torch loads.
+# _C links to torch's libraries, which this import loads.
 import torch  # noqa: F401
 
 try:

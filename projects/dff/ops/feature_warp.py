@@ -1,10 +1,10 @@
-"""Warp of feature maps along a flow, times a scale (paper Eq. 1-4).
+"""Warp feature maps along a flow and multiply by a scale (paper Eq. 1-4).
 
-Coordinates, for the whole of `dff`: the pixel (x, y) of a map has its centre at the
-integers x, y. Channel 0 of a flow is dx, channel 1 is dy, in pixels of the map that
-the flow is stored on; it lives on `cur` and points into `key`. Outside a map there
-is 0, as Eq. 1 sums over the pixels that exist. A flow that is resized has its values
-rescaled with it, x and y separately.
+Coordinates in all of `dff`: the centre of pixel (x, y) is at the integers x, y.
+Channel 0 of a flow is dx, channel 1 is dy, in pixels of the map that stores the flow.
+A flow belongs to `cur` and points into `key`. Pixels outside a map read 0, because
+Eq. 1 sums over pixels that exist. Resizing a flow also rescales its values, x and y
+separately.
 
 Shapes: N images, C channels, h x w the feature map.
 """
@@ -15,25 +15,25 @@ from torch import Tensor, nn
 
 
 def feature_warp(feat: Tensor, flow: Tensor, scale: Tensor | None = None) -> Tensor:
-    """Sample `feat` where `flow` points, times `scale` (Eq. 1-3), in one pass.
+    """Sample `feat` where `flow` points and multiply by `scale` (Eq. 1-3).
 
-    A tap of weight zero is not read: zero flow gives `feat` bit for bit, even
-    beside an inf. Flow that is not finite reads 0. No copy is made of inputs that
-    are contiguous or channels-last alike; the result has the layout of `feat`.
-    Under autocast `flow` and `scale` may be of any floating type.
+    Pixels of weight zero are not read: zero flow returns `feat` bit for bit, even
+    beside an inf. Flow that is not finite reads 0. Inputs that are all contiguous or
+    all channels-last are not copied. The result has the layout of `feat`. Under
+    autocast `flow` and `scale` may have any floating type.
 
     Args:
         feat: Features of the key frame (N, C, h, w); float32, float64, float16 or
             bfloat16 (the 16-bit types are accumulated in float32).
         flow: M_{i->k} (N, 2, h, w); float32, or float64 with float64 features.
-        scale: S_{i->k} (N, C, h, w) of the type of `feat`; None is 1.
+        scale: S_{i->k} (N, C, h, w), same type as `feat`; None means 1.
 
     Returns:
-        Features of the current frame (N, C, h, w), of the type of `feat`.
+        Features of the current frame (N, C, h, w), same type as `feat`.
 
     Raises:
         ValueError: Shapes or devices do not match.
-        TypeError: An argument is no tensor, or of a type not named above.
+        TypeError: An argument is not a tensor or has a type not listed above.
     """
     named = {'feat': feat, 'flow': flow}
     if scale is not None:
@@ -46,17 +46,21 @@ def feature_warp(feat: Tensor, flow: Tensor, scale: Tensor | None = None) -> Ten
 
 @MODELS.register_module()
 class FeatureWarp(nn.Module):
-    """The function `feature_warp` as a module without parameters."""
+    """Module form of `feature_warp`; it has no parameters."""
 
     def forward(
         self, feat: Tensor, flow: Tensor, scale: Tensor | None = None
     ) -> Tensor:
-        """Sample `feat` where `flow` points, times `scale` (Eq. 1-3)."""
+        """Sample feat (N, C, h, w) where flow (N, 2, h, w) points, times scale.
+
+        Raises:
+            ValueError, TypeError: See `feature_warp`.
+        """
         return feature_warp(feat, flow, scale)
 
 
 def empty_like_feat(feat: Tensor) -> Tensor:
-    """Return an empty tensor in the layout in which the kernels work on `feat`."""
+    """Return an empty (N, C, h, w) in the memory layout that the kernels use."""
     is_last = not feat.is_contiguous() and feat.is_contiguous(
         memory_format=torch.channels_last
     )

@@ -1,6 +1,6 @@
-"""Position-sensitive RoI pooling of R-FCN, rounded as the released code does it.
+"""Position-sensitive RoI pooling of R-FCN, with the rounding of the released code.
 
-Shapes: N images, D classes (or box deltas), P x P bins, h x w the map, R RoIs.
+Shapes: N images, D classes (or box deltas), P x P bins, h x w map, R RoIs.
 """
 
 import torch
@@ -12,26 +12,26 @@ def ps_roi_pool(
 ) -> Tensor:
     """Average each bin of each RoI over the channel that belongs to the bin.
 
-    A RoI covers round(x1) * spatial_scale to (round(x2) + 1) * spatial_scale, y
-    alike, at least 0.1 pixels of the map; halves round away from zero. Its bins
-    widen to whole pixels and are clipped to the map; an empty bin is 0.
+    A RoI covers round(x1) * spatial_scale to (round(x2) + 1) * spatial_scale, and the
+    same in y, but at least 0.1 pixels of the map. Halves round away from zero. Bins
+    grow to whole pixels and are clipped to the map; an empty bin is 0.
 
     Args:
         feat: Score maps (N, D*P*P, h, w), class-major: bin (row, column) of class d
             is channel (d * P + row) * P + column. Types as in `feature_warp`.
-        rois: Batch index, x1, y1, x2, y2 (R, 5), in pixels of the image; float32,
-            or float64 with float64 features. No gradient flows to them.
+        rois: (R, 5), each (batch index, x1, y1, x2, y2) in image pixels; float32,
+            or float64 with float64 features. They get no gradient.
         output_size: P.
         spatial_scale: Pixels of the map per pixel of the image, e.g. 1 / 16.
 
     Returns:
-        Pooled scores (R, D, P, P), of the type of `feat`.
+        Pooled scores (R, D, P, P), same type as `feat`.
 
     Raises:
         ValueError: Shapes or devices do not match, or a batch index is not in
-            [0, N). On CUDA, where looking would wait for the device, the output
-            of such a RoI is nan.
-        TypeError: An argument is no tensor, or of a type not named above.
+            [0, N). On CUDA such a RoI returns nan instead, because checking would
+            wait for the device.
+        TypeError: An argument is not a tensor or has a type not listed above.
     """
     for name, value in {'feat': feat, 'rois': rois}.items():
         if not isinstance(value, Tensor):

@@ -1,6 +1,6 @@
-"""Labels of enlarged score maps, without the enlarged maps.
+"""Labels of enlarged score maps, without storing the enlarged maps.
 
-Shapes: N images, K classes, h x w the map, H x W the image.
+Shapes: N images, K classes, h x w map, H x W image.
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from torch import Tensor
 def upsample_argmax(
     scores: Tensor, size: Sequence[int], *, align_corners: bool = False
 ) -> Tensor:
-    """Enlarge scores bilinearly and give the class that leads at each pixel.
+    """Enlarge scores bilinearly and return the best class of each pixel.
 
-    Equal to ``interpolate(scores, size, mode='bilinear').argmax(1)`` but for pixels
-    where two classes tie to rounding. At the paper's size (Sec. 5.1) the enlarged
-    scores are 19 x 1024 x 2048: writing and reading them takes longer than the
-    network that they come from (N_task, Sec. 4).
+    Equal to ``interpolate(scores, size, mode='bilinear').argmax(1)``, except where two
+    classes tie up to rounding. At the paper's size (Sec. 5.1) the enlarged scores are
+    19 x 1024 x 2048. Writing and reading them takes longer than running the network
+    that computes them (N_task, Sec. 4).
 
     Args:
-        scores: (N, K, h, w), types as in `feature_warp`. No gradient flows to them.
+        scores: (N, K, h, w), types as in `feature_warp`. They get no gradient.
         size: (H, W).
         align_corners: As in torch's ``interpolate``.
 
@@ -28,9 +28,9 @@ def upsample_argmax(
         Labels (N, H, W) int64.
 
     Raises:
-        ValueError: `scores` has another shape or no class, or the size is not
-            positive.
-        TypeError: `scores` is no tensor, or of another type.
+        ValueError: `scores` has another shape or no class, or `size` is not two
+            positive numbers.
+        TypeError: `scores` is not a tensor or has another type.
     """
     if not isinstance(scores, Tensor):
         raise TypeError(f'scores must be a tensor, got {type(scores).__name__}')

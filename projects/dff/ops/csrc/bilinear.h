@@ -1,5 +1,5 @@
-// Tap arithmetic of the bilinear kernel (paper Eq. 2), shared by CPU and CUDA.
-// The coordinate convention is stated in dff/ops/feature_warp.py.
+// Taps and weights of the bilinear kernel (paper Eq. 2), shared by CPU and
+// CUDA. dff/ops/feature_warp.py defines the coordinates.
 #pragma once
 
 #include <cmath>
@@ -17,9 +17,8 @@ constexpr int kTaps = 4;
 constexpr int64_t kOutside = -1;
 
 // The four pixels around a point, in the order (y0, x0), (y0, x1), (y1, x0),
-// (y1, x1). A tap counts in a sum where it is inside the map and its
-// coefficient there is not zero; any other is not read, so that an inf beside
-// it stays there.
+// (y1, x1). A tap counts if it is inside the map and its coefficient is not
+// zero. Other taps are not read, so an inf there does not spread.
 template <typename Real>
 struct Taps {
   int64_t offset[kTaps];  // y * width + x, or kOutside
@@ -37,12 +36,12 @@ struct Taps {
   }
 };
 
-// The taps that count in the value (Eq. 1), with their weights. For an unread
-// one the kernels add weight x 0: +0 for the first, -0 for the others, the one
-// value that leaves every sum, -0 included, as it is.
+// The taps of the value (Eq. 1) with their weights. For an unread tap the
+// kernels add weight x 0: +0 for the first and -0 for the others, because
+// adding -0 leaves every sum unchanged, -0 included.
 template <typename Real>
 struct ReadTaps {
-  int64_t offset[kTaps];  // kOutside where nothing is to be read
+  int64_t offset[kTaps];  // kOutside if the tap is not read
   Real weight[kTaps];
 };
 
@@ -57,9 +56,9 @@ DFF_HOST_DEVICE ReadTaps<Real> read_taps(const Taps<Real>& taps) {
   return read;
 }
 
-// Taps of the point (x + dx, y + dy). The integer part of the flow is added to
-// the integer position: a zero flow is exact at any map size. A point further
-// than one pixel outside, nan and inf included, has no taps.
+// Taps of the point (x + dx, y + dy). We add the integer part of the flow to
+// the integer position, so zero flow is exact at any map size. A point more
+// than one pixel outside, or nan or inf, has no taps.
 template <typename Real>
 DFF_HOST_DEVICE Taps<Real> taps_at(int64_t x, int64_t y, Real dx, Real dy,
                                    int64_t width, int64_t height) {

@@ -1,4 +1,4 @@
-// Checks of what a user hands in, defined beside the schemas in ops.cpp.
+// Checks of the arguments, defined beside the schemas in ops.cpp.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,7 +17,7 @@ void check_ps_roi_pool_backward(const at::Tensor& grad, const at::Tensor& rois,
 void check_upsample_argmax(const at::Tensor& scores, int64_t height,
                            int64_t width);
 
-// The layout in which the kernels work: channels-last where `feat` is so.
+// The memory layout of the kernels: channels-last if `feat` is channels-last.
 inline at::MemoryFormat layout_of(const at::Tensor& feat) {
   const bool is_last = !feat.is_contiguous() &&
                        feat.is_contiguous(at::MemoryFormat::ChannelsLast);

@@ -1,5 +1,5 @@
-// Schemas of the operators, the checks of their arguments and what autocast
-// does to them. Kernels are in cpu/ and cuda/; fake and autograd are in Python.
+// Schemas of the operators, argument checks and autocast. The kernels are in
+// cpu/ and cuda/; fake implementations and autograd are in Python.
 #include <ATen/autocast_mode.h>
 #include <Python.h>
 #include <torch/library.h>
@@ -9,9 +9,9 @@
 namespace dff {
 namespace {
 
-constexpr int64_t kMostBins = 1024;  // its square is far from overflowing
+constexpr int64_t kMostBins = 1024;  // its square does not overflow
 
-// The name that Python has for a type.
+// The name of a type in Python.
 std::string name_of(at::ScalarType type) {
   switch (type) {
     case at::kFloat:
@@ -31,7 +31,7 @@ std::string type_of(const at::Tensor& tensor) {
   return name_of(tensor.scalar_type());
 }
 
-// Coordinates are never in 16 bits: half a pixel is lost at 1024 already.
+// Coordinates need 32 bits: float16 is off by half a pixel at 1024.
 at::ScalarType coordinate_type(const at::Tensor& feat) {
   return feat.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
@@ -134,8 +134,8 @@ void check_upsample_argmax(const at::Tensor& scores, int64_t height,
 
 namespace {
 
-// Under autocast a convolution's flow, scale and features arrive in any mix of
-// types: all follow feat, and coordinates go back to 32 bits.
+// Under autocast flow, scale and features arrive in any mix of types. Convert
+// scale to the type of feat, and coordinates to 32 bits.
 template <c10::DispatchKey kKey>
 at::Tensor feature_warp_autocast(const at::Tensor& feat, const at::Tensor& flow,
                                  const std::optional<at::Tensor>& scale) {
@@ -183,7 +183,7 @@ TORCH_LIBRARY(dff, m) {
       "upsample_argmax(Tensor scores, int height, int width, "
       "bool align_corners) -> Tensor",
       tags);
-  // The checks alone, for the fake implementations in Python.
+  // Only the checks, for the fake implementations in Python.
   m.def("_check_feature_warp(Tensor feat, Tensor flow, Tensor? scale) -> ()",
         &dff::check_feature_warp, tags);
   m.def(
@@ -206,7 +206,7 @@ TORCH_LIBRARY_IMPL(dff, AutocastCUDA, m) {
   m.impl("ps_roi_pool", dff::ps_roi_pool_autocast<key>);
 }
 
-// Importing the library as a Python module registers what is above.
+// Importing this Python module registers the operators above.
 PyMODINIT_FUNC PyInit__C() {
   static PyModuleDef module{PyModuleDef_HEAD_INIT, "_C", nullptr, 0};
   return PyModule_Create(&module);

@@ -1,5 +1,5 @@
-// Bins of position-sensitive RoI pooling as R-FCN rounds them, shared by CPU
-// and CUDA. A bin is the pixels [x0, x1) x [y0, y1) of the map.
+// Bins of position-sensitive RoI pooling with R-FCN's rounding, shared by CPU
+// and CUDA. A bin covers the pixels [x0, x1) x [y0, y1) of the map.
 #pragma once
 
 #include <cmath>
@@ -9,7 +9,7 @@
 
 namespace dff {
 
-// The released code's smallest extent of a RoI, in pixels of the map.
+// Smallest extent of a RoI in pixels of the map, from the released code.
 constexpr double kSmallestExtent = 0.1;
 
 struct Bin {
@@ -20,7 +20,8 @@ struct Bin {
   }
 };
 
-// a * b + c in two roundings: a fused one moves borders that fall on a pixel.
+// a * b + c with two roundings: a fused operation would move borders that lie
+// exactly on a pixel.
 DFF_HOST_DEVICE float multiply_add(float a, float b, float c) {
 #if defined(__CUDA_ARCH__)
   return __fadd_rn(__fmul_rn(a, b), c);

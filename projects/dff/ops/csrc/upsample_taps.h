@@ -1,5 +1,5 @@
-// Where a pixel of an enlarged map lies between two cells of the map, along one
-// side; as torch's bilinear interpolation has it.
+// Position of a pixel of an enlarged map between two cells of the map, along
+// one side, as in torch's bilinear interpolation.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ struct SideTaps {
   Real first_weight, second_weight;
 };
 
-// Cells a pixel, such that pixel i is at (i + 0.5) * step - 0.5, or at i * step
-// where the corners are aligned.
+// Cells per pixel: pixel i is at (i + 0.5) * step - 0.5, or at i * step if the
+// corners are aligned.
 template <typename Real>
 DFF_HOST_DEVICE Real upsample_step(int64_t cells, int64_t pixels,
                                    bool align_corners) {
@@ -40,8 +40,8 @@ DFF_HOST_DEVICE SideTaps<Real> upsample_taps(int64_t pixel, int64_t cells,
   return {first, second, Real(1) - second_weight, second_weight};
 }
 
-// Whether a value takes the lead; nan leads, the first of equals stays, as in
-// torch's argmax.
+// Whether a value replaces the best one. As in torch's argmax, nan wins, and of
+// equal values the first.
 template <typename Real>
 DFF_HOST_DEVICE bool leads(Real value, Real best) {
   return value > best || (value != value && best == best);

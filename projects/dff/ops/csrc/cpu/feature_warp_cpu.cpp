@@ -1,4 +1,4 @@
-// Host side of the warp on CPUs: shares the work out to threads.
+// Host side of the warp on CPUs: distributes the work over threads.
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -48,7 +48,8 @@ void run_forward(const at::Tensor& feat, const at::Tensor& flow,
   });
 }
 
-// Sums the parts (images, parts, 2, pixels) of the flow's gradient in order.
+// Sums the parts (images, parts, 2, pixels) of the gradient of the flow, in a
+// fixed order.
 template <typename R>
 void sum_parts(const std::vector<R>& parts, int64_t images, int64_t count,
                int64_t size, R* grad_flow) {
@@ -65,7 +66,7 @@ void sum_parts(const std::vector<R>& parts, int64_t images, int64_t count,
       });
 }
 
-// What is given (scale may be undefined) and what is asked for (else empty).
+// Inputs (scale may be undefined) and wanted gradients (empty if not wanted).
 template <typename T>
 struct Gradients {
   at::Tensor grad, feat, scale;
@@ -88,8 +89,8 @@ struct Gradients {
   }
 };
 
-// Runs f(i, image, first channel, last channel, scratch) for the parts i of all
-// images in parallel.
+// Calls run(i, image, first channel, last channel, scratch) for each part i of
+// all images, in parallel.
 template <typename T, typename F>
 void for_each_part(const Call<T>& call, int64_t lanes, int64_t scratch_size,
                    const F& run) {

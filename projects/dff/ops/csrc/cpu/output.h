@@ -1,4 +1,4 @@
-// Memory of results.
+// Memory for results.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,12 +11,11 @@
 
 namespace dff {
 
-// glibc maps blocks of this size afresh for every call; it reuses smaller ones.
+// glibc maps new memory for blocks of this size and reuses smaller blocks.
 constexpr size_t kMappedBytes = 32 << 20;
 
-// An empty tensor like `map`, in huge pages where it is fresh memory and the
-// system gives them on request: the first touch of a large result, page by
-// page, takes longer than the warp itself.
+// An empty tensor like `map`. Large results use huge pages if the system has
+// them: touching new memory page by page takes longer than the warp itself.
 inline at::Tensor empty_output(const at::Tensor& map, at::MemoryFormat format) {
   const at::Tensor out = at::empty_like(map, map.options(), format);
 #ifdef MADV_HUGEPAGE
@@ -25,7 +24,7 @@ inline at::Tensor empty_output(const at::Tensor& map, at::MemoryFormat format) {
   const uintptr_t first = (begin + kHugePage - 1) / kHugePage * kHugePage;
   const uintptr_t last = (begin + out.nbytes()) / kHugePage * kHugePage;
   if (out.nbytes() >= kMappedBytes && first < last) {
-    // Only a hint: without huge pages all works as before.
+    // Only a hint: it has no effect without huge pages.
     madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
   }
 #endif

@@ -1,7 +1,6 @@
 // Position-sensitive RoI pooling on CPUs. All classes of a bin sum the same
-// pixels: some of their maps are laid side by side, then a bin is a sum of
-// short rows. The gradient takes a thread a channel, so that no two write to
-// one.
+// pixels, so we interleave the maps of kLanes classes and sum short rows. In
+// the backward pass each channel has one thread, so no two write to one place.
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
 #include <ATen/Parallel.h>
@@ -19,14 +18,14 @@ namespace dff {
 namespace {
 
 constexpr int64_t kBinGrain = 256;
-constexpr int64_t kLanes = 16;  // classes that are summed side by side
+constexpr int64_t kLanes = 16;  // classes that are summed together
 
 struct PlacedBin {
   int64_t image;
   Bin bin;
 };
 
-// Bins (P, P, R) of all RoIs. A RoI of no image is an error.
+// Bins (P, P, R) of all RoIs. Raises if a batch index is out of range.
 template <typename R>
 std::vector<PlacedBin> place_bins(const at::Tensor& rois, int bins,
                                   double spatial_scale, int64_t images,
@@ -70,12 +69,12 @@ Plane<T> plane_at(const at::Tensor& map, int64_t image, int64_t channel) {
           map.stride(2), map.stride(3)};
 }
 
-// The maps of `count` <= kLanes classes, `cells` channels apart, as (h, w,
-// lanes); what is in the other lanes does not matter. Row by row, so that a row
-// of lanes stays in the nearest cache.
+// Copies the maps of `count` <= kLanes classes, `cells` channels apart, to (h,
+// w, lanes). The other lanes are not used. We copy row by row, so a row of
+// lanes stays in the first cache.
 template <typename T>
-void lay_side_by_side(const at::Tensor& feat, int64_t image, int64_t channel,
-                      int64_t cells, int64_t count, at::opmath_type<T>* lanes) {
+void interleave_maps(const at::Tensor& feat, int64_t image, int64_t channel,
+                     int64_t cells, int64_t count, at::opmath_type<T>* lanes) {
   const int64_t height = feat.size(2), width = feat.size(3);
   const int64_t step = cells * feat.stride(1);
   const auto first = plane_at<T>(feat, image, channel);
@@ -90,7 +89,7 @@ void lay_side_by_side(const at::Tensor& feat, int64_t image, int64_t channel,
   }
 }
 
-// Averages a bin for all lanes.
+// Averages one bin for all lanes.
 template <typename R>
 void average(const Bin& bin, const R* lanes, int64_t width, R* mean) {
   R sum[kLanes] = {};
@@ -122,8 +121,8 @@ void pool(const at::Tensor& feat, const std::vector<PlacedBin>& placed,
       const int64_t image = task / groups / cells, cell = task / groups % cells;
       const int64_t first = task % groups * kLanes;
       const int64_t count = std::min(kLanes, depth - first);
-      lay_side_by_side<T>(feat, image, first * cells + cell, cells, count,
-                          lanes.data());
+      interleave_maps<T>(feat, image, first * cells + cell, cells, count,
+                         lanes.data());
       for (int64_t r = 0; r < rois; ++r) {
         const PlacedBin& bin = placed[cell * rois + r];
         if (bin.image != image) continue;

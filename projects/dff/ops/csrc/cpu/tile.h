@@ -1,6 +1,5 @@
-// Square tiles of lanes channels x lanes pixels of a planar (NCHW) map. A tile
-// is loaded as rows of pixels; transposed, in registers, it is rows of
-// channels.
+// Square tiles (lanes channels x lanes pixels) of a planar (NCHW) map. A tile
+// is loaded as rows of pixels. Transposed in registers, its rows are channels.
 #pragma once
 
 #include <utility>
@@ -44,7 +43,7 @@ DFF_INLINE void transpose(Vector<R> (&rows)[kLanes<R>]) {
   }
 }
 
-// Where a tile lies, and how much of it is inside the map.
+// Position of a tile, and how much of it is inside the map.
 struct TilePlace {
   int64_t base, stride;
   int channels, pixels;
@@ -100,7 +99,8 @@ DFF_INLINE void multiply_tile(const T* map, const TilePlace& place,
   for (int i = 0; i < kLanes<R>; ++i) rows[i] *= factor[i];
 }
 
-// Channels [channel, channel + lanes) of a map as scratch (pixels, lanes).
+// Copies channels [channel, channel + lanes) of a map to scratch (pixels,
+// lanes).
 template <typename T, typename R = Real<T>>
 static void pack(const T* map, const MapShape& shape, int64_t channel,
                  R* scratch) {

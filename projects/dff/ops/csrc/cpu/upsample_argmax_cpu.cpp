@@ -1,6 +1,6 @@
-// Labels of enlarged score maps on CPUs. The enlarged scores exist a row at a
-// time only: K rows are enlarged along x, shared by all rows of pixels between
-// them, and blended along y.
+// Labels of enlarged score maps on CPUs. Only one row of enlarged scores exists
+// at a time. Rows of cells are enlarged along x once, and all pixel rows
+// between two of them blend these along y.
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
 #include <ATen/Parallel.h>
@@ -64,7 +64,7 @@ class WideRows {
   Slot slots_[2];
 };
 
-// The leading class of a row of pixels between two rows of cells.
+// The best class of each pixel of a row between two rows of cells.
 template <typename Real>
 void label_row(const Real* above, const Real* below, const SideTaps<Real>& taps,
                int64_t classes, int64_t pixels, Real* best, int32_t* lead) {
@@ -111,7 +111,8 @@ void label_all(const at::Tensor& scores, bool align_corners,
           const auto taps =
               upsample_taps(i % rows, height, row_step, align_corners);
           const Real* above = wide.at(image, taps.first);
-          // The same row twice at the border: its slot stays as it is.
+          // At the border both are the same row, so its slot is not filled
+          // again.
           const Real* below = wide.at(image, taps.second);
           label_row(above, below, taps, classes, pixels, best.data(),
                     lead.data());

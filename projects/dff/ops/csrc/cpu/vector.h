@@ -1,8 +1,7 @@
-// Vectors of DFF_VECTOR_BYTES in the compiler's own vector types, with loads
-// and stores that convert 16-bit floats. Included once for each instruction
-// set, inside a namespace of its own (DFF_ISA), so no two copies are ever
-// merged. torch's at::vec was slower here and needs compiler flags per file:
-// see docs/benchmark_op.md.
+// Vectors of DFF_VECTOR_BYTES as compiler vector types, with loads and stores
+// that convert 16-bit floats. Each instruction set includes this in its own
+// namespace (DFF_ISA), so the linker never merges two copies. torch's at::vec
+// was slower here and needs compiler flags per file: see docs/benchmark_op.md.
 #pragma once
 
 #include <cstdint>
@@ -116,7 +115,8 @@ DFF_INLINE void store(Half* data, FloatVector value) {
 }
 #endif
 
-// The first `count` lanes; the others are zero, or not written.
+// Only the first `count` lanes: load sets the others to zero, store does not
+// write them.
 template <typename T>
 DFF_INLINE Vector<Real<T>> load_some(const T* data, int count) {
   T buffer[kLanes<Real<T>>] = {};
@@ -131,7 +131,7 @@ DFF_INLINE void store_some(T* data, Vector<Real<T>> value, int count) {
   std::memcpy(data, buffer, count * sizeof(T));
 }
 
-// As above where `count` is all lanes most of the time.
+// The same, fast if `count` is all lanes.
 template <typename T>
 DFF_INLINE Vector<Real<T>> load_upto(const T* data, int count) {
   return count == kLanes<Real<T>> ? load(data) : load_some(data, count);

@@ -1,6 +1,6 @@
-// The gradients of the warp (paper Eq. 4). Threads share channels, not pixels,
-// where gradients are scattered: no two of them write to one place.
-// Included once for each instruction set; see vector.h.
+// The gradients of the warp (paper Eq. 4). Where gradients are scattered, each
+// thread has its own channels, so no two threads write to one place.
+// Each instruction set includes this once; see vector.h.
 #pragma once
 
 #include "cpu/tile.h"
@@ -136,9 +136,9 @@ static void backward_gather(const BackwardTask<T>& task, int64_t begin,
   }
 }
 
-// Gradient of channels [begin, end) of channels-last features. The sums have a
-// place of their own: whole pixels are a power of two apart in memory most of
-// the time, and parts of them would fall on few lines of the cache.
+// Gradient of channels [begin, end) of channels-last features. The sums have
+// their own memory: pixels are often a power of two apart, so adding in place
+// would use few lines of the cache.
 template <typename T>
 static void backward_scatter(const BackwardTask<T>& task, int64_t begin,
                              int64_t end, Real<T>* sums) {

@@ -1,5 +1,5 @@
-// One call of the warp on a CPU: sizes, pointers, taps, and the kernels for
-// this machine.
+// One call of the warp on a CPU: sizes, pointers, taps, and the kernels of this
+// machine.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -15,8 +15,9 @@
 
 namespace dff {
 
-// Parts that the channels of an image are shared out in for the backward pass,
-// whatever the number of threads: no gradient depends on it.
+// The backward pass splits the channels of an image into at most this many
+// parts. It does not depend on the number of threads, so gradients do not
+// either.
 constexpr int64_t kMostParts = 16;
 constexpr int64_t kPixelGrain = 512;
 
@@ -36,7 +37,7 @@ struct StoredAs<c10::BFloat16> {
 template <typename T>
 const WarpKernels<T>& choose_kernels() {
 #ifdef DFF_WITH_X86_KERNELS
-  // torch's own answer, which ATEN_CPU_CAPABILITY can lower.
+  // torch's choice, which ATEN_CPU_CAPABILITY can lower.
   static const std::string capability = at::get_cpu_capability();
   if (capability == "AVX512") return warp_kernels_avx512<T>();
   if (capability == "AVX2") return warp_kernels_avx2<T>();
@@ -44,7 +45,7 @@ const WarpKernels<T>& choose_kernels() {
   return warp_kernels_default<T>();
 }
 
-// One warp call: sizes, layout and typed pointers to an image of each tensor.
+// Sizes, layout, and typed pointers to one image of each tensor.
 template <typename T>
 struct Call {
   using R = Real<T>;
@@ -84,7 +85,7 @@ struct Call {
   }
 };
 
-// A table entry for every pixel of the batch.
+// Makes a table with one entry per pixel of the batch.
 template <typename Entry, typename Make>
 std::vector<Entry> fill_table(int64_t pixels, const Make& make) {
   std::vector<Entry> table(pixels);
@@ -95,7 +96,7 @@ std::vector<Entry> fill_table(int64_t pixels, const Make& make) {
   return table;
 }
 
-// Runs f(image, first pixel, last pixel) in parallel.
+// Calls run(image, first pixel, last pixel) in parallel.
 template <typename T, typename F>
 void for_each_run(const Call<T>& call, const F& run) {
   at::parallel_for(0, call.pixels(), 16, [&](int64_t begin, int64_t end) {

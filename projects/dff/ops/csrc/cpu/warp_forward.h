@@ -1,7 +1,7 @@
-// The vectorised warp. In a planar map a group of `lanes` channels is copied to
-// scratch with its channels side by side, so that every tap is one contiguous
-// vector whatever the flow. In a channels-last map it is so already.
-// Included once for each instruction set; see vector.h.
+// The vectorised warp. From a planar map we copy `lanes` channels to scratch
+// (pixels, lanes), so every tap is one contiguous vector for any flow. In a
+// channels-last map every tap is contiguous already.
+// Each instruction set includes this once; see vector.h.
 #pragma once
 
 #include "cpu/tile.h"

@@ -1,5 +1,5 @@
-// The kernels of one instruction set, as a table. Included once for each of
-// them; see vector.h.
+// The table of kernels of one instruction set. Each instruction set includes
+// this once; see vector.h.
 #pragma once
 
 #include "cpu/warp_backward.h"

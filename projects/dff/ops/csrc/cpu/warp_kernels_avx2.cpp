@@ -1,4 +1,4 @@
-// The warp in 32-byte vectors, for machines with AVX2.
+// The warp with 32-byte vectors, for machines with AVX2.
 #ifdef DFF_WITH_X86_KERNELS
 #define DFF_VECTOR_BYTES 32
 #define DFF_ISA isa_avx2

@@ -1,4 +1,4 @@
-// The warp in 64-byte vectors, for machines with AVX-512.
+// The warp with 64-byte vectors, for machines with AVX-512.
 #ifdef DFF_WITH_X86_KERNELS
 #define DFF_VECTOR_BYTES 64
 #define DFF_ISA isa_avx512

@@ -1,4 +1,4 @@
-// The warp in 16-byte vectors, which every x86-64 and aarch64 machine has.
+// The warp with 16-byte vectors, which every x86-64 and aarch64 machine has.
 #define DFF_VECTOR_BYTES 16
 #define DFF_ISA isa_default
 

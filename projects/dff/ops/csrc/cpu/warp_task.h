@@ -1,6 +1,6 @@
-// What the host code hands to a vectorised kernel: plain data of one image.
-// Shared by translation units that are compiled for different instruction
-// sets, so it includes nothing that could be instantiated in several of them.
+// Arguments of the vectorised kernels: plain data of one image. Files compiled
+// for different instruction sets include this, so it must not include templates
+// that several of them could instantiate.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace dff {
 
-// 16-bit floats as stored; the kernels accumulate in float.
+// Stored 16-bit floats; the kernels accumulate in float.
 struct Half {
   uint16_t bits;
 };
@@ -40,7 +40,7 @@ struct ForwardTask {
   const T* feat;
   const T* scale;  // or null
   T* out;
-  const ReadTaps<Real<T>>* taps;  // one a pixel
+  const ReadTaps<Real<T>>* taps;  // one per pixel
 };
 
 template <typename T>
@@ -51,10 +51,10 @@ struct BackwardTask {
   const T* scale;             // or null
   T* grad_feat;               // or null
   T* grad_scale;              // or null
-  const Taps<Real<T>>* taps;  // one a pixel
+  const Taps<Real<T>>* taps;  // one per pixel
 };
 
-// Kernels of one instruction set. `lanes` channels are worked on together.
+// Kernels of one instruction set. They process `lanes` channels together.
 template <typename T>
 struct WarpKernels {
   int64_t lanes;

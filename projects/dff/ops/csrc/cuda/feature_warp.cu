@@ -1,6 +1,6 @@
-// The warp on CUDA devices. A thread computes the taps of one pixel and walks
-// some of its channels: neighbouring threads are neighbours in memory, pixels
-// in a planar map, channels in a channels-last one.
+// The warp on CUDA devices. A thread computes the taps of one pixel and loops
+// over some of its channels. Neighbouring threads access neighbouring memory:
+// pixels of a planar map, channels of a channels-last map.
 #include <ATen/Context.h>
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
@@ -23,8 +23,8 @@
 namespace dff {
 namespace {
 
-constexpr int64_t kPlanarChannels = 32;  // a thread of a planar map
-constexpr int64_t kLastThreads = 64;     // a pixel of a channels-last map
+constexpr int64_t kPlanarChannels = 32;  // per thread of a planar map
+constexpr int64_t kLastThreads = 64;     // per pixel of a channels-last map
 
 template <typename Real>
 struct FlowMap {
@@ -55,8 +55,8 @@ FlowMap<Real> flow_map_of(const at::Tensor& flow) {
           flow.stride(2), flow.stride(3)};
 }
 
-// The share of one thread: channels begin, begin + step, ... below end of a
-// pixel. Element c of it lies at base + c * channel_stride, a tap of it at
+// The work of one thread: channels begin, begin + step, ... < end of a pixel.
+// Channel c is at base + c * channel_stride, its taps are at
 // image_base + offset * pixel_stride + c * channel_stride.
 struct Share {
   int64_t image, x, y;
@@ -129,7 +129,8 @@ __global__ void warp_forward(int64_t items, Geometry shape, FlowMap<Real> flow,
   }
 }
 
-// Null where a gradient is not needed; sums that several threads add to.
+// Pointers are null for gradients that are not needed. Several threads add to
+// feat and flow.
 template <typename T, typename Real>
 struct Gradients {
   Real* feat;  // in the layout of the features

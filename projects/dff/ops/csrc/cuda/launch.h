@@ -1,5 +1,5 @@
-// Launch of a kernel whose threads stride over `items` pieces of work, so that
-// any grid covers them all.
+// Launches a kernel whose threads loop over `items` pieces of work with a
+// stride, so any grid covers them all.
 #pragma once
 
 #include <c10/cuda/CUDAException.h>

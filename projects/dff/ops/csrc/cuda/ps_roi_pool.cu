@@ -1,4 +1,4 @@
-// Position-sensitive RoI pooling on CUDA devices, a thread a bin and class.
+// Position-sensitive RoI pooling on CUDA devices: one thread per bin and class.
 #include <ATen/Context.h>
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>

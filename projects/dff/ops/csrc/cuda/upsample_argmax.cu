@@ -1,4 +1,4 @@
-// Labels of enlarged score maps on CUDA devices, a thread a pixel.
+// Labels of enlarged score maps on CUDA devices: one thread per pixel.
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
 #include <ATen/ops/empty.h>
