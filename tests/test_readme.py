@@ -149,6 +149,20 @@ def test_every_path_exists(path):
         assert len(names) >= 5
 
 
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.name)
+def test_every_short_path_exists(path):
+    """Code such as `engine/memory.py` or `vid/dff_rfcn_r101_vid.py`, below a root."""
+    text = path.read_text(encoding='utf-8')
+    names = re.findall(r'`([\w-]+/[\w./…*-]+\.(?:py|h|cpp|cu|yaml))`', text)
+    roots = [ROOT, *(ROOT / root for root in ('projects', 'projects/dff', 'configs'))]
+    missing = [
+        name
+        for name in names
+        if not any(list(root.glob(name.replace('…', '*'))) for root in roots)
+    ]
+    assert missing == []
+
+
 def anchors(page):
     """Return the anchors that GitHub makes of a page's headings."""
     text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)

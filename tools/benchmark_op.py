@@ -1,9 +1,9 @@
-"""Time `feature_warp` or `ps_roi_pool` against the same by others.
+"""Time `feature_warp` or `ps_roi_pool` and equivalent functions of other libraries.
 
-The warp against grid_sample x scale and the bare product, the pooling against
-torchvision's. All are run in one process, one after the other in every round, and
-compared by the median of the ratios within a round, so that a busy machine slows all
-alike. On CUDA the warp's bandwidth is printed as well, against that of a copy.
+The warp is compared with grid_sample x scale and with the product alone, the pooling
+with torchvision's. One process runs all of them in turn in every round and compares
+them by the median of the ratios within a round, so a busy machine slows all of them
+equally. On CUDA the tool also prints the memory bandwidth of the warp and of a copy.
 """
 
 import argparse
@@ -33,27 +33,36 @@ CLASSES, BINS, STRIDE, ROIS = 31, 7, 16, 300  # of the pooling (paper Sec. 4)
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--op', choices=OPS, default=OPS[0])
-    parser.add_argument('--sizes', nargs='+', default=['38x63', '64x128'])
-    parser.add_argument('--channels', type=int, default=1024)
-    parser.add_argument('--batch', type=int, default=1)
+    parser.add_argument('--op', choices=OPS, default=OPS[0], help='operator to time')
+    parser.add_argument(
+        '--sizes', nargs='+', default=['38x63', '64x128'], help='sizes of the map, HxW'
+    )
+    parser.add_argument('--channels', type=int, default=1024, help='of the warp')
+    parser.add_argument('--batch', type=int, default=1, help='batch size')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
-    parser.add_argument('--dtype', choices=TYPES, default='float32')
-    parser.add_argument('--layout', choices=LAYOUTS, default='planar')
+    parser.add_argument(
+        '--dtype', choices=TYPES, default='float32', help='type of the features'
+    )
+    parser.add_argument(
+        '--layout',
+        choices=LAYOUTS,
+        default='planar',
+        help='planar: channels first in memory; last: channels last',
+    )
     parser.add_argument(
         '--flow',
         choices=('smooth', 'random'),
         default='smooth',
-        help='smooth: moving regions, as a flow network gives; random: every pixel '
-        'anew, the worst case for caches',
+        help='smooth: moving regions, like the output of a flow network; random: '
+        'independent at every pixel, the worst case for caches',
     )
-    parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--rounds', type=int, default=21)
+    parser.add_argument('--threads', type=int, default=2, help='CPU threads')
+    parser.add_argument('--rounds', type=int, default=21, help='rounds to time')
     return parser.parse_args()
 
 
 def make_inputs(args: argparse.Namespace, size: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Return feat, flow (a few pixels long) and scale that need gradients."""
+    """Return feat, flow (a few pixels long) and scale, all with requires_grad."""
     h, w = (int(x) for x in size.split('x'))
     torch.manual_seed(0)
     shape = args.batch, args.channels, h, w
@@ -71,7 +80,7 @@ def make_inputs(args: argparse.Namespace, size: str) -> tuple[Tensor, Tensor, Te
 
 
 def warp_by_grid_sample(feat: Tensor, flow: Tensor, scale: Tensor) -> Tensor:
-    """Compute the same as the op with torch's own functions."""
+    """Compute the result of the op with functions of torch."""
     h, w = feat.shape[-2:]
     x = torch.arange(w, device=feat.device) + flow[:, 0]
     y = torch.arange(h, device=feat.device)[:, None] + flow[:, 1]
@@ -80,7 +89,7 @@ def warp_by_grid_sample(feat: Tensor, flow: Tensor, scale: Tensor) -> Tensor:
 
 
 def measure(calls: dict[str, Callable], rounds: int, device: str) -> dict[str, list]:
-    """Return the milliseconds of every call in every round, after one to warm up."""
+    """Return the milliseconds of every call in every round, after a warm-up round."""
     times = {name: [] for name in calls}
     for i in range(rounds + 1):
         for name, call in calls.items():
@@ -108,7 +117,7 @@ def median_ratio(times: dict[str, list], name: str, base: str) -> float:
 
 
 def report(title: str, times: dict[str, list], moved: dict[str, int] | None) -> None:
-    """Print a line a call; `moved` is the bytes that it moves, if to be shown."""
+    """Print one line per call; `moved` has the bytes each call moves, or is None."""
     op, has_product = next(iter(times)), PRODUCT in times
     print(f'{title:<36}{"ms":>9}{"of op":>9}'
           + (f'{"of product":>12}' if has_product else '')
@@ -182,10 +191,10 @@ def run_warp(args: argparse.Namespace, size: str) -> None:
 
 
 def main() -> None:
-    """Print both tables of every size."""
+    """Print the tables of every size."""
     args = parse_args()
     if args.device != 'cpu' and not torch.cuda.is_available():
-        raise SystemExit('benchmark_op: there is no CUDA device here')
+        raise SystemExit('benchmark_op: no CUDA device is available')
     torch.set_num_threads(args.threads)
     print(
         f'{args.device}, {args.dtype}, {args.layout}, {args.flow} flow, '

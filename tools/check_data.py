@@ -1,4 +1,4 @@
-"""Find what is wrong with the data of a config, and see what it looks like.
+"""Check the data of a config and draw training pairs.
 
 Example:
     python tools/check_data.py configs/mini/dff_rfcn_mobilenetv2_pets.py
@@ -24,19 +24,30 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file')
-    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=SPLITS)
-    parser.add_argument('--sheet', default='pairs.png', help='picture (pairs.png)')
-    parser.add_argument('--pairs', type=int, default=10, help='on the sheet; 0: none')
-    parser.add_argument('--seed', type=int, default=0, help='of these pairs')
-    parser.add_argument('--lines', type=int, default=10, help='shown of each problem')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='KEY=VALUE of the config'
+        '--splits',
+        nargs='+',
+        choices=SPLITS,
+        default=SPLITS,
+        help='splits to check (default: all)',
+    )
+    parser.add_argument('--sheet', default='pairs.png', help='image file of the pairs')
+    parser.add_argument('--pairs', type=int, default=10, help='pairs to draw; 0: none')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the pairs')
+    parser.add_argument(
+        '--lines', type=int, default=10, help='lines to print per problem (default: 10)'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='change the config: key=value',
     )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Check, draw, print, and exit with 1 where something is wrong."""
+    """Check the data, draw pairs and exit with 1 if there is a problem."""
     args = parse_args()
     if not Path(args.config).is_file():
         sys.exit(f'config {args.config} does not exist')
@@ -61,13 +72,13 @@ def main() -> None:
             print(describe_motion(pairs))
             if split == 'train' and args.pairs:
                 save_sheet(pairs, args.sheet, count=args.pairs, seed=args.seed)
-                print(f'  pairs as the model gets them: {args.sheet}')
+                print(f'  training pairs drawn to {args.sheet}')
             print()
     if not done:
-        sys.exit(f'{args.config} must hold a VideoPairDataset, got none')
+        sys.exit(f'{args.config} must have a VideoPairDataset, got none')
     if is_wrong:
-        sys.exit('\nsomething is wrong: see above')
-    print('nothing wrong was found')
+        sys.exit('\nthe data has problems, see above')
+    print('no problems found')
 
 
 if __name__ == '__main__':

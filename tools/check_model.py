@@ -1,7 +1,8 @@
-"""Check that the model of a config is a DFF model, and say in words what fails.
+"""Check that the model of a config works as a DFF model, and explain what fails.
 
-Each check runs the model on small random frames: training, stills, key frames, l = 1,
-a known flow, test batches. Without a checkpoint the weights are random.
+The checks run the model on small random frames. They cover training, single images,
+key frames, l = 1, a known flow and test batches. Without a checkpoint the weights are
+random.
 
 Examples:
     python tools/check_model.py configs/wrapped/dff_fcos_r50_fpn_vid.py
@@ -23,16 +24,25 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config of a DFF model')
-    parser.add_argument('--checkpoint', help='weights (default: random ones)')
+    parser.add_argument('--checkpoint', help='checkpoint (default: random weights)')
     parser.add_argument(
-        '--size', type=parse_size, default=SMALL, help='HxW (default: 128x192)'
+        '--size',
+        type=parse_size,
+        default=SMALL,
+        help='size of the frames, HxW (default: 128x192)',
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='change the config: key=value',
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Build, check and print; exit with 1 where a check fails."""
+    """Build and check the model; exit with 1 if a check fails."""
     args = parse_args()
     try:
         model = build_to_check(
@@ -54,8 +64,8 @@ def main() -> None:
     if failed:
         height, width = args.size
         sys.exit(
-            f'{failed} of {len(findings)} checks failed (on frames of {height}x{width};'
-            ' a model may need larger ones, --size)'
+            f'{failed} of {len(findings)} checks failed on frames of {height}x{width}; '
+            'if the model needs larger frames, set --size'
         )
     print(f'all {len(findings)} checks passed')
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Test with several ranks: one a GPU, or on CPUs where there is none (gloo).
+# Test with several ranks, one per GPU, or on CPUs (gloo) if there is no GPU.
 #   bash tools/dist_test.sh CONFIG CHECKPOINT RANKS [options of test.py]
-#   NNODES, NODE_RANK, MASTER_ADDR and PORT for several machines.
+#   For several machines set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -euo pipefail
 
 if [ $# -lt 3 ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train with several ranks: one a GPU, or on CPUs where there is none (gloo).
+# Train with several ranks, one per GPU, or on CPUs (gloo) if there is no GPU.
 #   bash tools/dist_train.sh CONFIG RANKS [options of train.py]
-#   NNODES, NODE_RANK, MASTER_ADDR and PORT for several machines.
+#   For several machines set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -euo pipefail
 
 if [ $# -lt 2 ]; then

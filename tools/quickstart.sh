@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a bare machine to an annotated video: set-up, then the main job on synthetic
-# video. Options go to tools/study/quickstart.py.
+# Set up the environment, then train, test and show DFF on synthetic video. Options are
+# passed to tools/study/quickstart.py.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train on a Slurm cluster, one rank a GPU.
+# Train on a Slurm cluster with one rank per GPU.
 #   bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of train.py]
-#   GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS set the size.
+#   Set GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS for the size of the job.
 set -euo pipefail
 
 if [ $# -lt 4 ]; then
@@ -13,7 +13,7 @@ fi
 gpus=${GPUS:-8}
 per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
 
-# SRUN_ARGS holds several words
+# unquoted: SRUN_ARGS may have several words
 # shellcheck disable=SC2086
 srun -p "$1" --job-name "$2" \
   --gres "gpu:$per_node" --ntasks "$gpus" --ntasks-per-node "$per_node" \

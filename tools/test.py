@@ -12,36 +12,39 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        'checkpoint', help="checkpoint file; 'none' where there is nothing to learn"
+        'checkpoint', help="checkpoint file, or 'none' for a model without weights"
     )
-    parser.add_argument('--out', help='write the predictions to this .pkl file')
+    parser.add_argument('--out', help='.pkl file for the predictions')
     parser.add_argument(
-        '--show-dir', help='write every frame with its predictions: VIDEO/FRAME here'
-    )
-    parser.add_argument(
-        '--show', action='store_true', help='show every frame in a window'
+        '--show-dir', help='folder for images of the predictions, VIDEO/FRAME'
     )
     parser.add_argument(
-        '--wait-time', type=float, default=2, help='seconds a shown frame stays'
+        '--show', action='store_true', help='show the predictions in a window'
+    )
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=2,
+        help='seconds to show each frame (default: 2)',
     )
     parser.add_argument(
         '--offsets',
         type=read_offsets,
-        help='instead of a stream, every labelled frame with each of these distances '
-        'from its key frame (Sec. 5.2): 5 is 0 to 4; or 0-9, or 0,2,4',
+        help='test each labelled frame at these distances from the key frame, not as a '
+        'stream (paper Sec. 5.2): 5 means 0 to 4; or 0-9, or 0,2,4',
     )
-    parser.add_argument('--offsets-out', help='JSON file of the figures by offset')
+    parser.add_argument('--offsets-out', help='JSON file for the results by offset')
     parser.add_argument(
         '--clamp-offsets',
         action='store_true',
-        help='keep frames with too few predecessors; the first frame is their key',
+        help='include frames with too few predecessors, with the first frame as key',
     )
     launch.add_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Test."""
+    """Test the model."""
     args = parse_args()
     cfg = launch.load_config(args)
     testing.set_checkpoint(cfg, args.checkpoint)

@@ -14,17 +14,19 @@ def parse_args() -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='checkpoint to resume from; without a path, the newest of the work dir',
+        help='checkpoint to resume from; without a path, the newest in the work folder',
     )
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision (needs a CUDA device)'
+        '--amp',
+        action='store_true',
+        help='train in mixed precision (needs a CUDA device)',
     )
     launch.add_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Train."""
+    """Train the model."""
     args = parse_args()
     cfg = launch.load_config(args)
     if args.amp:

@@ -1,4 +1,4 @@
-"""Run a detector or segmentor on a video and write it with its boxes or labels.
+"""Run a detector or segmentor on a video and write the video with boxes or labels.
 
 Example:
     python tools/video_demo.py street.mp4 CONFIG CHECKPOINT --out boxes.mp4
@@ -27,37 +27,50 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         'input',
-        help='video, image, folder of images, glob pattern in quotes, stream address '
-        'or camera index',
+        help='video, image, folder of images, quoted glob pattern, stream address or '
+        'camera index',
     )
-    parser.add_argument('config', help='path or package::path')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--out', required=True, help='OUT.mp4, or a folder for JPEGs')
+    parser.add_argument('config', help='config file, or package::path')
     parser.add_argument(
-        '--interval', type=int, help='key frame duration l; default: as configured'
+        'checkpoint', help='checkpoint of this model or of the image model it wraps'
+    )
+    parser.add_argument('--out', required=True, help='.mp4 file, or folder for JPEGs')
+    parser.add_argument(
+        '--interval', type=int, help='key frame interval l (default: from the config)'
     )
     parser.add_argument('--device', default='cpu', help='cpu (default), cuda:0, …')
     parser.add_argument(
-        '--score-thr', type=float, default=0.3, help='of boxes (default: 0.3)'
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='draw boxes above this score (default: 0.3)',
     )
     parser.add_argument(
-        '--opacity', type=float, default=0.5, help='of labels, 0 to 1 (default: 0.5)'
+        '--opacity',
+        type=float,
+        default=0.5,
+        help='opacity of label maps, 0 to 1 (default: 0.5)',
     )
     parser.add_argument(
         '--side-by-side',
         action='store_true',
-        help='left the image model on every frame (Frame), right DFF',
+        help='show Frame (the image model on each frame) on the left, DFF on the right',
     )
     parser.add_argument(
-        '--show-flow', action='store_true', help='lay flow colours over the frames'
+        '--show-flow', action='store_true', help='blend flow colours into the frames'
     )
-    parser.add_argument('--max-frames', type=int, help='stop after so many frames')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--max-frames', type=int, help='stop after this many frames')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='change the config: key=value',
+    )
     return parser.parse_args(args)
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the model over all frames, write them, print the time a frame."""
+    """Run the model on all frames, write the video and print the time per frame."""
     source = int(args.input) if args.input.isdigit() else args.input
     frames = open_frames(source)
     writer = VideoWriter(args.out, fps=frames.fps)
@@ -95,13 +108,13 @@ def main(args: argparse.Namespace) -> None:
         except KeyboardInterrupt:
             if frames.count is not None:
                 raise
-            # a camera or stream has no other end
+            # the user stops a camera or stream this way
     print_times(times)
     print(f'{writer.count} frames written to {args.out}')
 
 
 def draw(image, sample, inferencer, visualizer, args):
-    """Draw one frame; flow is there on frames that are no key frames."""
+    """Draw one frame; key frames have no flow."""
     flow = inferencer.flow if args.show_flow else None
     if flow is not None:
         flow = flow_at_image_size(
@@ -116,12 +129,12 @@ def draw(image, sample, inferencer, visualizer, args):
 
 
 def print_times(times: dict[bool, list[float]]) -> None:
-    """Print the median time a frame, without reading, drawing and writing."""
+    """Print the median time per frame, without reading, drawing and writing."""
     print()
     for is_key, name in ((True, 'key frames'), (False, 'other frames')):
         if times[is_key]:
             ms = median(times[is_key]) * 1e3
-            print(f'{name:12} {len(times[is_key]):5}, median {ms:7.1f} ms a frame')
+            print(f'{name:12} {len(times[is_key]):5}, median {ms:7.1f} ms per frame')
 
 
 if __name__ == '__main__':

@@ -268,7 +268,7 @@ def test_the_tool_exits_with_one_where_something_is_wrong(root, monkeypatch, cap
     make_config(root).dump(config)
     monkeypatch.setattr(sys, 'argv', [TOOL, str(config)])
     tool.main()
-    assert 'nothing wrong was found' in capsys.readouterr().out
+    assert 'no problems found' in capsys.readouterr().out
     cv2.imwrite(
         str(root / 'labels' / 'a' / '000002.png'), np.full((12, 20), 3, np.uint8)
     )

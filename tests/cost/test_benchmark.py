@@ -243,7 +243,7 @@ def test_tool(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ([], 'give either a checkpoint or --random-weights'),
+        ([], 'pass either a checkpoint or --random-weights'),
         (['--random-weights', '--interval', 1], '--interval must be >= 2'),
         (['--random-weights', '--cpu-time'], '--cpu-time needs --threads 1'),
         (['--random-weights', '--size', '600'], "expected HxW, got '600'"),

@@ -1,4 +1,4 @@
-"""Time a DFF model against the image model it wraps, beside Eq. (5) to (7).
+"""Time a DFF model and the image model it wraps, and compare with Eq. (5) to (7).
 
 Example:
     python tools/analysis/benchmark.py configs/vid/dff_rfcn_r101_vid.py \
@@ -31,42 +31,63 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config of a DFF model')
-    parser.add_argument('checkpoint', nargs='?', help='its checkpoint')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint of the model')
     parser.add_argument(
         '--random-weights',
         action='store_true',
-        help='do without a checkpoint; post-processing then sees untrained scores',
+        help='use no checkpoint; post-processing then gets untrained scores',
     )
     parser.add_argument(
-        '--size', type=parse_size, default=(600, 1000), help='HxW (default: 600x1000)'
+        '--size',
+        type=parse_size,
+        default=(600, 1000),
+        help='size of the frames, HxW (default: 600x1000)',
     )
-    parser.add_argument('--interval', type=int, default=10, help='l (default: 10)')
-    parser.add_argument('--repeats', type=int, default=5, help='rounds of l frames')
-    parser.add_argument('--video', help='time on its frames, resized to --size')
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--threads', type=int, default=CPU_THREADS, help='on the CPU')
+    parser.add_argument(
+        '--interval',
+        type=int,
+        default=10,
+        help='key frame interval l (default: 10)',
+    )
+    parser.add_argument(
+        '--repeats', type=int, default=5, help='rounds of l frames (default: 5)'
+    )
+    parser.add_argument('--video', help='video to time on, resized to --size')
+    parser.add_argument('--device', default='cpu', help='cpu (default), cuda:0, …')
+    parser.add_argument(
+        '--threads',
+        type=int,
+        default=CPU_THREADS,
+        help='CPU threads (default: 2)',
+    )
     parser.add_argument(
         '--cpu-time',
         action='store_true',
-        help='CPU seconds instead of wall seconds, fair on a busy machine; one thread',
+        help='measure CPU time instead of wall time, for busy machines; needs 1 thread',
     )
     parser.add_argument(
-        '--compile-flow', action='store_true', help='torch.compile of F and S'
+        '--compile-flow', action='store_true', help='compile F and S with torch.compile'
     )
-    parser.add_argument('--out', help='JSON file of the figures')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--out', help='JSON file for the results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='change the config: key=value',
+    )
     args = parser.parse_args()
     if bool(args.checkpoint) == args.random_weights:
-        parser.error('give either a checkpoint or --random-weights')
+        parser.error('pass either a checkpoint or --random-weights')
     if args.interval < 2 or args.repeats < 1:
         parser.error('--interval must be >= 2 and --repeats >= 1')
     if args.cpu_time and (args.threads != 1 or args.device != 'cpu'):
-        parser.error('--cpu-time needs --threads 1 and the CPU')
+        parser.error('--cpu-time needs --threads 1 and --device cpu')
     return args
 
 
 def build_model(args: argparse.Namespace) -> nn.Module:
-    """Build the model, with weights if there is a checkpoint, for a fixed interval."""
+    """Build the model with a fixed interval; load the checkpoint if there is one."""
     model = build_dff_model(
         args.config, interval=args.interval, options=args.cfg_options
     )
@@ -81,7 +102,7 @@ def read_frames(args: argparse.Namespace) -> list[Tensor]:
     if args.video is None:
         return moving_frames(args.size, args.interval)
     if not Path(args.video).is_file():
-        raise FileNotFoundError(f'no video {args.video}')
+        raise FileNotFoundError(f'video {args.video} does not exist')
     images = mmcv.VideoReader(args.video)[: args.interval]
     if len(images) < args.interval or any(image is None for image in images):
         raise ValueError(f'{args.video} must have {args.interval} readable frames')
@@ -124,11 +145,11 @@ def main() -> None:
     if args.random_weights:
         print(
             'Random weights: N_task post-processes untrained scores '
-            f'({summary["predictions_per_frame"]:.0f} predictions a frame).'
+            f'({summary["predictions_per_frame"]:.0f} predictions per frame).'
         )
     if args.out:
         write_json(summary, args.out)
-        print(f'figures: {args.out}')
+        print(f'results written to {args.out}')
 
 
 if __name__ == '__main__':

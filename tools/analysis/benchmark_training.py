@@ -1,4 +1,4 @@
-"""Time a training step of DFF against one of its image model, at equal batch.
+"""Time a training step of a DFF model and one of its image model, at equal batch size.
 
 Example:
     python tools/analysis/benchmark_training.py \
@@ -29,37 +29,52 @@ from dff.cost.training_step import (
 from dff.engine.memory import keep_freed_memory
 from dff.files import write_json
 
-MEMORY_STEPS = 3  # until the allocator asks for no more
+MEMORY_STEPS = 3  # until the allocator stops growing
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='of a DFF model, with its optim_wrapper')
-    parser.add_argument('--size', type=parse_size, default=(256, 320), help='HxW')
-    parser.add_argument('--batch-size', type=int, default=4)
+    parser.add_argument('config', help='config of a DFF model with an optim_wrapper')
+    parser.add_argument(
+        '--size',
+        type=parse_size,
+        default=(256, 320),
+        help='size of the frames, HxW (default: 256x320)',
+    )
+    parser.add_argument(
+        '--batch-size', type=int, default=4, help='images or pairs (default: 4)'
+    )
     parser.add_argument('--repeats', type=int, default=5, help='rounds (default: 5)')
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--threads', type=int, default=2, help='on the CPU')
+    parser.add_argument('--device', default='cpu', help='cpu (default), cuda:0, …')
+    parser.add_argument(
+        '--threads', type=int, default=2, help='CPU threads (default: 2)'
+    )
     parser.add_argument(
         '--cpu-time',
         action='store_true',
-        help='CPU seconds instead of wall seconds, fair on a busy machine; one thread',
+        help='measure CPU time instead of wall time, for busy machines; uses 1 thread',
     )
     parser.add_argument('--label', help='name in the table (default: the config)')
-    parser.add_argument('--out', help='JSON file of the figures')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--out', help='JSON file for the results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='change the config: key=value',
+    )
     parser.add_argument('--only-memory-of', choices=NAMES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.repeats < 1 or args.batch_size < 1:
         parser.error('--repeats and --batch-size must be >= 1')
     if args.cpu_time and args.device != 'cpu':
-        parser.error('--cpu-time needs the CPU')
+        parser.error('--cpu-time needs --device cpu')
     return args
 
 
 def peak_memory(steps: TrainingSteps, name: str) -> int:
-    """Do some steps; return the peak bytes of the device, or of the process."""
+    """Run some steps; return the peak memory of the device or process in bytes."""
     del steps.models['dff' if name == 'frame' else 'frame']
     for _ in range(MEMORY_STEPS):
         steps.step(name, clock=time.perf_counter)
@@ -71,7 +86,7 @@ def peak_memory(steps: TrainingSteps, name: str) -> int:
 
 
 def measure_memory() -> dict[str, int]:
-    """Let a fresh process of each model tell its peak."""
+    """Measure the peak memory of each model in a new process, in bytes."""
     memory = {}
     for name in NAMES:
         command = [sys.executable, *sys.argv, '--only-memory-of', name]
@@ -83,7 +98,7 @@ def measure_memory() -> dict[str, int]:
 
 
 def main() -> None:
-    """Time, weigh, report."""
+    """Measure time and memory, and print them."""
     args = parse_args()
     keep_freed_memory()
     torch.set_num_threads(1 if args.cpu_time else args.threads)
@@ -119,7 +134,7 @@ def main() -> None:
     print('\n' + tabulate_steps([summary]))
     if args.out:
         write_json(summary, args.out)
-        print(f'figures: {args.out}')
+        print(f'results written to {args.out}')
 
 
 if __name__ == '__main__':

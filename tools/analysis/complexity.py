@@ -29,16 +29,29 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        'config', nargs='*', help='configs of DFF models (default: Table 2)'
+        'config', nargs='*', help='configs of DFF models (default: those of Table 2)'
     )
     parser.add_argument(
-        '--size', type=parse_size, default=(600, 1000), help='HxW (default: 600x1000)'
+        '--size',
+        type=parse_size,
+        default=(600, 1000),
+        help='size of the frames, HxW (default: 600x1000)',
     )
     parser.add_argument(
-        '--interval', type=int, nargs='+', default=[10], help='every l (default: 10)'
+        '--interval',
+        type=int,
+        nargs='+',
+        default=[10],
+        help='key frame intervals l (default: 10)',
     )
-    parser.add_argument('--out', help='JSON file of the figures')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--out', help='JSON file for the results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='change the config: key=value',
+    )
     args = parser.parse_args()
     if min(args.interval) < 1:
         parser.error(f'--interval must be >= 1, got {min(args.interval)}')
@@ -62,7 +75,7 @@ def main() -> None:
         print(format_table2(figures))
     if args.out:
         write_json(figures, args.out)
-        print(f'figures: {args.out}')
+        print(f'results written to {args.out}')
 
 
 if __name__ == '__main__':

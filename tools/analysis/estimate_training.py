@@ -1,8 +1,8 @@
-"""Estimate hours and memory of a training from its arithmetic, without a GPU.
+"""Estimate the time and GPU memory of a training, without a GPU.
 
-One step of one sample is run on the CPU and counted; the number of samples is the
-config's (max_iters x auto_scale_lr.base_batch_size). What a GPU keeps up of its peak
-is an assumption, given as --tflops. Estimates, no measurement.
+The tool runs one step with one sample on the CPU and counts its operations. The number
+of samples comes from the config (max_iters x auto_scale_lr.base_batch_size). The rate
+that a GPU sustains is an assumption (--tflops). The results are estimates.
 
 Example:
     python tools/analysis/estimate_training.py configs/vid/dff_rfcn_r101_vid.py
@@ -31,28 +31,43 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', nargs='+')
+    parser.add_argument('config', nargs='+', help='config files')
     parser.add_argument(
-        '--size', type=parse_size, default=(600, 1000), help='HxW (default: 600x1000)'
+        '--size',
+        type=parse_size,
+        default=(600, 1000),
+        help='size of the images, HxW (default: 600x1000)',
     )
-    parser.add_argument('--gpus', type=int, nargs='+', default=[4, 8])
+    parser.add_argument(
+        '--gpus',
+        type=int,
+        nargs='+',
+        default=[4, 8],
+        help='numbers of GPUs (default: 4 8)',
+    )
     parser.add_argument(
         '--tflops',
         type=float,
         nargs='+',
         default=[5.0, 20.0],
-        help='1e12 operations a second that a GPU keeps up (default: 5 20)',
+        help='sustained rates of a GPU in TFLOP/s (default: 5 20)',
     )
-    parser.add_argument('--out', help='JSON file of the counts and of the table')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--out', help='JSON file for the counts and the table')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='change the config: key=value',
+    )
     return parser.parse_args()
 
 
 def measure(cfg: Config, size: tuple[int, int]) -> StepCost:
-    """Build the model of a config with random weights and count a step of it."""
+    """Build the model of a config with random weights and count one training step."""
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     torch.manual_seed(0)
-    # init_weights is not called: nothing downloads
+    # without init_weights, which would download weights
     model = MODELS.build(cfg.model)
     return measure_step(model, make_training_data(model, size))
 
@@ -60,7 +75,7 @@ def measure(cfg: Config, size: tuple[int, int]) -> StepCost:
 def rows_of(
     cfg: Config, name: str, cost: StepCost, args: argparse.Namespace
 ) -> list[list[str]]:
-    """Lay out one row for each number of GPUs."""
+    """Return one table row for each number of GPUs."""
     total = cfg.auto_scale_lr.base_batch_size
     num_samples = cfg.train_cfg.max_iters * total
     rows = []
@@ -84,7 +99,7 @@ def rows_of(
 
 
 def main() -> None:
-    """Count and print."""
+    """Count the operations and print the estimates."""
     args = parse_args()
     rows, counts = [], {}
     for path in args.config:
@@ -95,10 +110,10 @@ def main() -> None:
         rows += rows_of(cfg, Path(path).stem, cost, args)
     head = [
         'config',
-        'TFLOP a sample',
+        'TFLOP per sample',
         'samples',
         'GPUs x batch',
-        'GiB a GPU, at least',
+        'GiB per GPU, at least',
     ]
     head += [f'hours at {tflops:g} TFLOP/s' for tflops in args.tflops]
     print(to_markdown(head, rows))

@@ -18,33 +18,45 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('annotations', help="CocoVID json, or folder of VID's XML")
+    parser.add_argument(
+        'annotations', help='CocoVID json, or folder of XML files of ImageNet VID'
+    )
     parser.add_argument(
         'detections',
         help='.txt (image id, class from 1, score, x1 y1 x2 y2), .json (COCO results) '
         'or .pkl (tools/test.py --out)',
     )
-    parser.add_argument('--images', help='list of the XML files: NAME IMAGE_ID a line')
-    parser.add_argument('--iou-thrs', nargs='+', type=float, default=[0.5])
+    parser.add_argument(
+        '--images', help='list of the XML files, one NAME IMAGE_ID per line'
+    )
+    parser.add_argument(
+        '--iou-thrs',
+        nargs='+',
+        type=float,
+        default=[0.5],
+        help='IoU thresholds (default: 0.5)',
+    )
     parser.add_argument(
         '--no-tolerance',
         action='store_true',
-        help='do not lower the IoU that a match with a small box needs',
+        help='do not lower the IoU threshold for small boxes',
     )
     parser.add_argument(
-        '--motion', action='store_true', help='also slow, medium and fast objects'
+        '--motion',
+        action='store_true',
+        help='also evaluate slow, medium and fast objects separately',
     )
     parser.add_argument(
         '--motion-tolerance',
         action='store_true',
-        help='lower the IoU of small boxes in the motion split too',
+        help='lower the IoU threshold for small boxes in the motion split too',
     )
     parser.add_argument('--out', help='JSON file to write')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Evaluate, print, write."""
+    """Evaluate, print and write the results."""
     args = parse_args()
     try:
         report = evaluate_detections(
@@ -61,7 +73,7 @@ def main() -> None:
     print(report)
     if args.out:
         report.write(args.out)
-        print(f'wrote {args.out}')
+        print(f'results written to {args.out}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Arrange a folder of CamVid frames as images/SPLIT/VIDEO/FRAME with its labels."""
+"""Copy CamVid frames to images/SPLIT/VIDEO/FRAME, and their label maps likewise."""
 
 import argparse
 
@@ -8,23 +8,30 @@ from dff.converters.data import arrange_camvid, parse_frames
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('images', help='folder of VIDEO_FRAME.jpg')
+    parser.add_argument('images', help='folder of images VIDEO_FRAME.jpg')
     parser.add_argument('labels', help='folder of index maps VIDEO_FRAME.png')
-    parser.add_argument('out', help='data root to write')
-    parser.add_argument('--split', default='train')
-    for name, what in (('frames', 'frames taken'), ('labelled', 'frames with labels')):
-        parser.add_argument(
-            f'--{name}',
-            type=parse_frames,
-            default=(0, None),
-            metavar='FIRST-LAST',
-            help=f'{what}: positions in the folder, both included; FIRST- to the end',
-        )
+    parser.add_argument('out', help='data root to write to')
+    parser.add_argument('--split', default='train', help='name (default: train)')
+    parser.add_argument(
+        '--frames',
+        type=parse_frames,
+        default=(0, None),
+        metavar='FIRST-LAST',
+        help='frames to copy, by position in the folder from 0, both ends included; '
+        'FIRST- means to the end (default: all)',
+    )
+    parser.add_argument(
+        '--labelled',
+        type=parse_frames,
+        default=(0, None),
+        metavar='FIRST-LAST',
+        help='frames to copy labels of, in the same form (default: all)',
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Copy and print what was copied."""
+    """Copy the frames and print how many."""
     args = parse_args()
     num_images, num_maps = arrange_camvid(
         args.images,
@@ -34,7 +41,7 @@ def main() -> None:
         frames=args.frames,
         labelled=args.labelled,
     )
-    print(f'{num_images} frames, {num_maps} of them labelled, to {args.out}')
+    print(f'copied {num_images} frames, {num_maps} of them labelled, to {args.out}')
 
 
 if __name__ == '__main__':

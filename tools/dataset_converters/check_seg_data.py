@@ -1,4 +1,4 @@
-"""Find what is wrong with the data of a segmentation config, before training."""
+"""Check the data of a segmentation config before training."""
 
 import argparse
 import sys
@@ -13,23 +13,33 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--split', default='train', choices=['train', 'val', 'test'])
     parser.add_argument(
-        '--interval', type=int, help='l; default what the config says or draws'
+        '--split',
+        default='train',
+        choices=['train', 'val', 'test'],
+        help='split to check (default: train)',
+    )
+    parser.add_argument(
+        '--interval',
+        type=int,
+        help='key frame interval l (default: from the config)',
     )
     parser.add_argument(
         '--headers-only',
         action='store_true',
-        help='believe the header of frames without labels (much faster)',
+        help='read only the headers of frames without labels (much faster)',
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='KEY=VALUE of the config'
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='change the config: key=value',
     )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Check, print, and exit with 1 where something is wrong."""
+    """Check the data, print the report and exit with 1 if there is a problem."""
     args = parse_args()
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
@@ -42,7 +52,7 @@ def main() -> None:
     print('\n\n'.join(map(str, reports)))
     if any(report.problems for report in reports):
         sys.exit(1)
-    print('\nnothing wrong was found')
+    print('\nno problems found')
 
 
 if __name__ == '__main__':

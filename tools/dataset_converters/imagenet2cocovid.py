@@ -1,9 +1,9 @@
-"""Convert ImageNet VID and DET to the three json files that configs/vid read.
+"""Convert ImageNet VID and DET to the three json files that configs/vid reads.
 
-vid_train.json, det_train.json and vid_val.json are written to ROOT/annotations. The
-lists of the authors' release (data/ILSVRC2015/ImageSets there) belong in
-ROOT/ImageSets: VID_train_15frames.txt, DET_train_30classes.txt and, if it is to be
-checked that validation is complete, VID_val_videos.txt.
+The tool writes vid_train.json, det_train.json and vid_val.json to ROOT/annotations.
+First copy the lists of the authors' release (in data/ILSVRC2015/ImageSets there) to
+ROOT/ImageSets: VID_train_15frames.txt, DET_train_30classes.txt and, to check that
+validation is complete, VID_val_videos.txt.
 """
 
 import argparse
@@ -19,26 +19,28 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('root', help='folder that holds Data and Annotations')
-    parser.add_argument('--out', help='folder of the json files (ROOT/annotations)')
-    parser.add_argument('--lists', help='folder of the lists (ROOT/ImageSets)')
+    parser.add_argument('root', help='folder with Data and Annotations')
+    parser.add_argument('--out', help='output folder (default: ROOT/annotations)')
+    parser.add_argument('--lists', help='folder of the lists (default: ROOT/ImageSets)')
     parser.add_argument(
         '--without-lists',
         action='store_true',
-        help=f'instead, {FRAMES_PER_VIDEO} frames of each video, chosen by the rule of '
-        'the list, and every training image of DET that holds one of the 30 classes',
+        help=f'use {FRAMES_PER_VIDEO} frames of each video, chosen by the rule of the '
+        'list, and every training image of DET that has one of the 30 classes',
     )
     parser.add_argument(
-        '--no-image-check', action='store_true', help='do not look for the images'
+        '--no-image-check',
+        action='store_true',
+        help='do not check that the images exist',
     )
     return parser.parse_args()
 
 
 def convert(args: argparse.Namespace, out: Path) -> dict[str, CocoVIDWriter]:
-    """Write the files to `out`; return what was collected for each name.
+    """Write the files to `out`; return the writer of each file by name.
 
     Raises:
-        FileNotFoundError: A list is not there.
+        FileNotFoundError: If a list does not exist.
     """
     lists = Path(args.lists or Path(args.root, 'ImageSets'))
     vid, det, val = (
@@ -52,7 +54,7 @@ def convert(args: argparse.Namespace, out: Path) -> dict[str, CocoVIDWriter]:
             if not path.is_file():
                 raise FileNotFoundError(
                     f"list {path} does not exist; it is part of the authors' release "
-                    '(--without-lists does without)'
+                    '(or use --without-lists)'
                 )
         subset, images = dict(labelled_frames=vid), det
     has_val = val.is_file() and not args.without_lists
@@ -75,7 +77,7 @@ def convert(args: argparse.Namespace, out: Path) -> dict[str, CocoVIDWriter]:
 
 
 def main() -> None:
-    """Convert and print what was written."""
+    """Convert and print a summary of each file."""
     args = parse_args()
     out = Path(args.out or Path(args.root, 'annotations'))
     for name, writer in convert(args, out).items():

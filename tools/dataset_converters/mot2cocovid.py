@@ -8,25 +8,30 @@ from dff.converters.data import convert_mot, parse_frames
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('root', help='a sequence, or a folder of sequences')
-    parser.add_argument('out', help='data root to write')
+    parser.add_argument('root', help='sequence folder, or folder of sequences')
+    parser.add_argument('out', help='data root to write to')
     parser.add_argument(
-        '--name', help='OUT/annotations/NAME.json', default='annotations'
+        '--name', default='annotations', help='name of OUT/annotations/NAME.json'
     )
-    parser.add_argument('--classes', nargs='+', default=['person'])
+    parser.add_argument(
+        '--classes', nargs='+', default=['person'], help='class name (default: person)'
+    )
     parser.add_argument(
         '--frames',
         type=parse_frames,
         default=(0, None),
         metavar='FIRST-LAST',
-        help='0-based, both included; FIRST- goes to the end',
+        help='frames to convert, from 0, both ends included; FIRST- means to the end '
+        '(default: all)',
     )
-    parser.add_argument('--sequences', nargs='+', help='only these sequences')
+    parser.add_argument(
+        '--sequences', nargs='+', help='sequences to convert (default: all)'
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Convert and print what was written."""
+    """Convert and print a summary."""
     args = parse_args()
     writer = convert_mot(
         args.root,

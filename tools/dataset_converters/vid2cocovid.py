@@ -8,37 +8,42 @@ from dff.converters.data import convert_det, convert_vid
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('root', help='folder that holds Data/VID and Annotations/VID')
+    parser.add_argument('root', help='folder with Data/VID and Annotations/VID')
     parser.add_argument('out', help='json file to write')
-    parser.add_argument('--split', default='val', help='train, val or test')
+    parser.add_argument('--split', default='val', help='train, val (default) or test')
     parser.add_argument(
-        '--kind', default='VID', choices=['VID', 'DET'], help='videos or stills'
+        '--kind',
+        default='VID',
+        choices=['VID', 'DET'],
+        help='videos (VID, default) or single images (DET)',
     )
     parser.add_argument(
         '--labelled-frames',
-        help='list of frames to train on (VID), of images to take (DET); default all',
+        help='list of frames to label (VID) or images to convert (DET) (default: all)',
     )
     parser.add_argument(
         '--frames-per-video',
         type=int,
-        help='without a list, so many frames of each video, evenly spread',
+        help='label this many evenly spaced frames of each video, instead of a list',
     )
     parser.add_argument(
-        '--no-image-check', action='store_true', help='do not look for the images'
+        '--no-image-check',
+        action='store_true',
+        help='do not check that the images exist',
     )
     parser.add_argument(
         '--ignore-other-classes',
         action='store_true',
-        help='leave out objects of other classes than the 30 (DET: always)',
+        help='leave out objects of other classes than the 30 of VID (DET: always)',
     )
     args = parser.parse_args()
     if args.kind == 'DET' and args.frames_per_video is not None:
-        parser.error('--frames-per-video is for videos, --kind DET has stills')
+        parser.error('--frames-per-video needs --kind VID, got DET')
     return args
 
 
 def main() -> None:
-    """Convert and print what was written."""
+    """Convert and print a summary."""
     args = parse_args()
     shared = dict(split=args.split, check_images=not args.no_image_check)
     if args.kind == 'DET':

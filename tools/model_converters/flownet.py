@@ -1,7 +1,7 @@
 """Convert a public FlowNetS checkpoint (PyTorch or Caffe) into weights of FlowNetS.
 
-The result fits `init_cfg=dict(type='Pretrained', checkpoint=OUT)` of the flow network,
-and replaces its training on Flying Chairs. Known sources: flownet_pytorch
+Load the result with `init_cfg=dict(type='Pretrained', checkpoint=OUT)` of the flow
+network, instead of training it on Flying Chairs. Sources: flownet_pytorch
 (ClementPinard's flownets_*.pth.tar), flownet2_pytorch (NVIDIA's FlowNet2-S), mmflow
 (flownets_*.pth) and caffe (Freiburg's FlowNetS .caffemodel).
 
@@ -25,27 +25,35 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('checkpoint', help='.pth, .pth.tar or .caffemodel')
     parser.add_argument('out', help='.pth file to write')
-    parser.add_argument('--source', choices=list(SOURCES), help='default: told by file')
     parser.add_argument(
-        '--channel-order', choices=['rgb', 'bgr'], help='default: that of the source'
+        '--source',
+        choices=list(SOURCES),
+        help='origin of the file (default: recognised by its contents)',
+    )
+    parser.add_argument(
+        '--channel-order',
+        choices=['rgb', 'bgr'],
+        help="channel order of the network's input (default: that of the source)",
     )
     parser.add_argument(
         '--mean',
         nargs=3,
         type=float,
         metavar=('R', 'G', 'B'),
-        help='of 0..1, subtracted by the source; default: that of the source',
+        help="mean that the network's input subtracts, 0 to 1 (default: that of the "
+        'source)',
     )
     parser.add_argument(
         '--flow-divisor',
         type=float,
-        help="flow in pixels / the network's output; default: the file's, else 20",
+        help="flow in pixels divided by the network's output (default: the file's, "
+        'else 20)',
     )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Read, adapt, write, and say what was assumed."""
+    """Convert the weights and print the assumptions."""
     args = parse_args()
     try:
         weights = read_flownet(
@@ -59,7 +67,7 @@ def main() -> None:
         write_weights(state, args.out, source=weights.source, width=width)
     except (ValueError, OSError) as error:
         sys.exit(f'error: {error}')
-    means = 'of each pair (cannot be kept)' if weights.means is None else weights.means
+    means = 'of each pair (not convertible)' if weights.means is None else weights.means
     print(f'{len(state)} arrays of FlowNetS(width={width:g}) -> {args.out}')
     print(
         f'source {weights.source}: {weights.channel_order}, means {means}, flow / '

@@ -1,4 +1,4 @@
-"""Write a checkpoint of a Frame model and a pre-trained flow network, as they are."""
+"""Join the weights of a Frame model and of a pre-trained flow network in one file."""
 
 import argparse
 
@@ -7,9 +7,11 @@ from dff.converters.weights.joined import join_checkpoints
 
 
 def main() -> None:
-    """Read the command line, join, and say what was written."""
+    """Read the command line, join the weights and print how many there are."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='of the video model; its flow network is built')
+    parser.add_argument(
+        'config', help='config of the video model; its init_cfg loads F'
+    )
     parser.add_argument('frame', help='checkpoint of the image model')
     parser.add_argument('out', help='checkpoint to write')
     args = parser.parse_args()

@@ -1,8 +1,9 @@
 """Convert the authors' released weights (MXNet ``.params``) into a checkpoint.
 
-What the file holds is told by its names: the whole network, R-FCN alone, or what the
-release starts training from: an ImageNet ResNet or FlowNet, whose results fit
-``init_cfg=dict(type='Pretrained', checkpoint=...)`` of backbone and flow network.
+The names in the file determine what it contains: the whole network, R-FCN alone, or an
+ImageNet ResNet or FlowNet that the release starts training from. Load the latter two
+with ``init_cfg=dict(type='Pretrained', checkpoint=...)`` of the backbone or the flow
+network.
 """
 
 import argparse
@@ -17,14 +18,16 @@ CONFIG = Path(__file__).resolve().parents[2] / 'configs/vid/dff_rfcn_r101_vid.py
 
 
 def main() -> None:
-    """Read the command line, convert, and say what was written."""
+    """Read the command line, convert the file and print a summary."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('params', help='.params file of MXNet, of 2017 or later')
+    parser.add_argument('params', help='.params file of MXNet (2017 or later)')
     parser.add_argument('out', help='checkpoint to write')
     parser.add_argument(
-        '--config', default=str(CONFIG), help='of the model; default: %(default)s'
+        '--config',
+        default=str(CONFIG),
+        help='config of the model (default: %(default)s)',
     )
     args = parser.parse_args()
     classes = tuple(WNID_TO_CLASS.values())
