@@ -1,4 +1,4 @@
-# DFF from the Frame checkpoint, with a FlowNet Half that has seen motion before.
+# DFF from the Frame checkpoint, with a FlowNet Half that is pre-trained on motion.
 _base_ = [
     '../_base_/models/fcn_mobilenetv2.py',
     '../_base_/datasets/camvid.py',

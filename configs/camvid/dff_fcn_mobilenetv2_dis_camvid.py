@@ -1,4 +1,4 @@
-# OpenCV's DIS as F, S = 1: untrained with the Frame checkpoint, or N trained with it.
+# OpenCV's DIS as F, S = 1. Test it with the Frame checkpoint, or train N with it.
 _base_ = './dff_fcn_mobilenetv2_camvid.py'
 
 model = dict(

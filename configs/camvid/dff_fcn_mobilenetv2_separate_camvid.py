@@ -1,5 +1,5 @@
-# DFF separate (paper Tab. 3): the weights of Frame and of a pre-trained F, put into
-# one file by tools/model_converters/join_checkpoints.py. For test; nothing is trained.
+# DFF separate (paper Tab. 3): the weights of Frame and of a pre-trained F, joined in
+# one file by tools/model_converters/join_checkpoints.py. For test only.
 _base_ = './dff_fcn_mobilenetv2_camvid.py'
 
 model = dict(propagation=dict(flow_estimator=dict(scale_channels=None)))

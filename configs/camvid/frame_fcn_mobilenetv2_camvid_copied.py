@@ -1,4 +1,4 @@
-# Baseline: the labels of Frame at the key frame are copied. Tested by offset.
+# Baseline that copies Frame's labels of the key frame. Tested by offset.
 _base_ = './frame_fcn_mobilenetv2_camvid_long.py'
 
 test_evaluator = dict(

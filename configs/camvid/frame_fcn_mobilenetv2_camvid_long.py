@@ -1,4 +1,4 @@
-# Frame, trained on as many iterations and on the same frames as DFF.
+# Frame, trained for as many more iterations and on the same frames as DFF.
 _base_ = [
     '../_base_/models/fcn_mobilenetv2.py',
     '../_base_/datasets/camvid.py',

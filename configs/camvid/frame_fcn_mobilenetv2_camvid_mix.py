@@ -1,4 +1,4 @@
-# Frame, trained on with frames of the clip as often as single images.
+# Frame, trained further on as many frames of the clip as single images.
 _base_ = [
     '../_base_/models/fcn_mobilenetv2.py',
     '../_base_/datasets/camvid.py',

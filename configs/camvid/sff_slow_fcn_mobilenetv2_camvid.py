@@ -1,5 +1,5 @@
-# SFF-slow (paper Tab. 3): SIFT flow with its best parameters as F, on the weights of
-# Frame. For test; nothing is trained. Flows are kept, pair by pair.
+# SFF-slow (paper Tab. 3): SIFT flow with its best parameters as F, with the weights of
+# Frame. For test only. The flow of each pair is cached.
 _base_ = './dff_fcn_mobilenetv2_camvid.py'
 
 model = dict(

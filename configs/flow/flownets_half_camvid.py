@@ -1,6 +1,6 @@
-# FlowNet Half that learns motion from CamVid's training images, moved about, and
-# from the training part of its clip. Labels say what moves as a whole, nothing more.
-# configs/camvid starts from it.
+# FlowNet Half that learns motion from moved training images of CamVid and from the
+# training part of its clip. Labels are used only to move whole objects. configs/camvid
+# starts from it.
 _base_ = '../_base_/default_runtime.py'
 
 crop_size = (320, 448)

@@ -1,4 +1,4 @@
-# FlowNet Half on Middlebury's RubberWhale, for test: any checkpoint of it.
+# Test of any FlowNet Half checkpoint on Middlebury's RubberWhale.
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/rubberwhale.py',

@@ -1,5 +1,5 @@
-# FlowNet Half for those who have no flow data: chairs-like pairs with exact flow, made
-# on the fly of a folder of photographs. Tested on the nine pairs of Flying Chairs.
+# FlowNet Half without flow data: it trains on pairs with exact flow, made from a folder
+# of photographs in the style of Flying Chairs. Tested on nine pairs of Flying Chairs.
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/chairs_sample.py']
 
 model = dict(

@@ -1,5 +1,5 @@
 # A narrow FlowNet that learns the motion of PETS09-S2L1 (frames 0-599) from chained
-# classical flow; no label is read. The video models of configs/mini start from it.
+# classical flow, without labels. The video models of configs/mini start from it.
 _base_ = '../_base_/default_runtime.py'
 
 model = dict(

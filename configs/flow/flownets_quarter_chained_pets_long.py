@@ -1,4 +1,4 @@
-# A second round of the pre-training, from the end of the first.
+# A second round of the pre-training, from the checkpoint of the first.
 _base_ = './flownets_quarter_chained_pets.py'
 
 train_cfg = dict(max_iters=1200)

@@ -1,4 +1,4 @@
-# A narrow FlowNet that learns the motion of synthetic videos; no label is read.
+# A narrow FlowNet that learns the motion of synthetic videos, without labels.
 _base_ = './flownets_quarter_chained_pets.py'
 
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-# SIFT flow with the best parameters (SFF-slow), at stride 8 as the networks' fields.
+# SIFT flow with the best parameters (SFF-slow), at stride 8 like the networks.
 _base_ = './zero_rubberwhale.py'
 
 model = dict(flow_estimator=dict(type='ClassicalFlow', method='sift', preset='slow'))

@@ -1,4 +1,4 @@
-# SIFT flow as its authors set it (SFF-fast), at stride 8 as the networks' fields.
+# SIFT flow with its authors' parameters (SFF-fast), at stride 8 like the networks.
 _base_ = './zero_chairs.py'
 
 model = dict(flow_estimator=dict(type='ClassicalFlow', method='sift', preset='fast'))

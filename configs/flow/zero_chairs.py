@@ -1,5 +1,5 @@
-# No flow at all, on Flying Chairs pairs: the error is the mean length of the motion.
-# No weights: python tools/test.py configs/flow/zero_chairs.py none
+# Zero flow on Flying Chairs pairs: the error is the mean length of the motion. It has
+# no weights: python tools/test.py configs/flow/zero_chairs.py none
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/chairs_sample.py',

@@ -1,4 +1,4 @@
-# No flow at all, on Middlebury's RubberWhale.
+# Zero flow on Middlebury's RubberWhale.
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/rubberwhale.py',

@@ -1,4 +1,4 @@
-# Baseline: the key frame's features are copied. Tested with the Frame checkpoint.
+# Baseline that copies the key frame's features. Test it with the Frame checkpoint.
 _base_ = './dff_rfcn_mobilenetv2_pets.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# DIS of OpenCV as F, S = 1: untrained with the Frame checkpoint, or N trained with it.
+# OpenCV's DIS as F, S = 1. Test it with the Frame checkpoint, or train N with it.
 _base_ = './frame_fcn_r18_synthetic.py'
 
 model = dict(

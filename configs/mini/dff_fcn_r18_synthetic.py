@@ -1,4 +1,4 @@
-# DFF from the Frame checkpoint, with the flow network that detection starts from too.
+# DFF from the Frame checkpoint. F starts from the same weights as in detection.
 _base_ = './frame_fcn_r18_synthetic.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# DIS of OpenCV as F, without a scale field: nothing to train in the propagation.
+# OpenCV's DIS as F, without a scale field: the propagation has no weights.
 _base_ = [
     '../_base_/models/rfcn_mobilenetv2.py',
     '../_base_/datasets/mot_mini.py',

@@ -1,4 +1,4 @@
-# DFF from the Frame checkpoint, with a narrow FlowNet that has seen motion before.
+# DFF from the Frame checkpoint, with a narrow FlowNet that is pre-trained on motion.
 _base_ = [
     '../_base_/models/rfcn_mobilenetv2.py',
     '../_base_/datasets/mot_mini.py',

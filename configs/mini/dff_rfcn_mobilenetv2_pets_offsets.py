@@ -1,5 +1,5 @@
-# Test by the paper's protocol (Sec. 5.2): every labelled frame with each of the l = 10
-# key frames before it.
+# Test by the paper's protocol (Sec. 5.2): each labelled frame with each of l = 10 key
+# frames.
 _base_ = './dff_rfcn_mobilenetv2_pets.py'
 
 test_dataloader = dict(dataset=dict(test_offsets=list(range(10))))

@@ -1,5 +1,5 @@
-# DIS of OpenCV as F, without a scale field: nothing to train in the propagation.
-# The faster presets lose shapes that move by their own width within l frames.
+# OpenCV's DIS as F, without a scale field: the propagation has no weights. The faster
+# presets lose shapes that move by their own width within l frames.
 _base_ = './frame_rfcn_r18_synthetic.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# OpenCV's DIS as F, S = 1. Tested with the Frame checkpoint (nothing trained) or with
+# OpenCV's DIS as F, S = 1. Test it with the Frame checkpoint (nothing trained) or with
 # that of dff_rfcn_mobilenetv2_dis_pets.py (N trained).
 _base_ = './dff_rfcn_mobilenetv2_pets.py'
 

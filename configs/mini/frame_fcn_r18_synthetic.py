@@ -1,5 +1,5 @@
-# The paper's segmentation network (Sec. 4) in small on moving shapes, frame by frame.
-# Needs no download: it starts from the backbone that the detector has learnt there.
+# A small version of the paper's segmentation network (Sec. 4) on moving shapes, frame
+# by frame. It starts from the detector's backbone, without a download.
 _base_ = [
     '../_base_/models/fcn_mobilenetv2.py',
     '../_base_/datasets/synthetic_seg.py',

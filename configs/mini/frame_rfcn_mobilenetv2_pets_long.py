@@ -1,4 +1,4 @@
-# Frame, trained on as long and at the same rate as the N of DFF.
+# Frame, trained for as many more iterations and at the same rate as the N of DFF.
 _base_ = './frame_rfcn_mobilenetv2_pets.py'
 
 train_cfg = dict(max_iters=400, val_interval=400)

@@ -1,4 +1,4 @@
-# Frame (offset 0), and what copying its boxes to later frames gives.
+# Frame (offset 0), and its boxes copied to later frames.
 _base_ = './frame_rfcn_mobilenetv2_pets.py'
 
 test_evaluator = [

@@ -1,4 +1,4 @@
-# Moving shapes, frame by frame, trained from nothing: needs no download.
+# Moving shapes, frame by frame. It trains from random weights, without a download.
 _base_ = [
     '../_base_/models/rfcn_mobilenetv2.py',
     '../_base_/datasets/synthetic.py',
@@ -20,7 +20,7 @@ model = dict(
         norm_eval=False,
     ),
     neck=dict(in_channels=256),
-    # Shapes of 24 to 96 pixels; what is half hidden is long.
+    # Shapes have 24 to 96 pixels; half-hidden ones are elongated.
     rpn_head=dict(
         anchor_generator=dict(scales=[1.5, 2, 3, 4, 6], ratios=[0.5, 1.0, 2.0])
     ),

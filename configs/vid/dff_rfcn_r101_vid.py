@@ -1,5 +1,5 @@
 # DFF of the paper: a key frame every 10 frames; N, F and S are trained together. The
-# model is that of the release, whose training is in dff_rfcn_r101_vid_release.py.
+# model is that of the release. Its training is in dff_rfcn_r101_vid_release.py.
 _base_ = [
     '../_base_/models/rfcn_r101.py',
     '../_base_/datasets/vid.py',

@@ -1,11 +1,11 @@
-# The release, where it trains otherwise than the paper: schedule, ratio of the data
-# sets, and the bias of the scale field. The model is the same.
+# The release's training, which differs from the paper in schedule, ratio of the data
+# sets, and bias of the scale field. The model is the same.
 _base_ = './dff_rfcn_r101_vid.py'
 
 # VID : DET, the lengths of the released lists: 1.08 : 1
 train_dataloader = dict(sampler=dict(ratio=[57834, 53639]))
 
-# 4 GPUs x 1 pair. A list holds each image twice, as it is and flipped, so an epoch is
+# 4 GPUs x 1 pair. A list has each image twice, original and flipped, so an epoch is
 # 2 x (57,834 + 53,639) = 222,946 pairs, 55,736 iterations; two epochs:
 train_cfg = dict(max_iters=111472, val_interval=111472)
 # a tenth of the rate after 1.333 epochs: 1.333 x 222,946 / 4 = 74,296 iterations

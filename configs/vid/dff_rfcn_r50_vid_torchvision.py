@@ -1,4 +1,4 @@
-# See frame_rfcn_r50_vid_torchvision.py.
+# DFF with the PyTorch-style ResNet of frame_rfcn_r50_vid_torchvision.py.
 _base_ = './dff_rfcn_r101_vid.py'
 
 model = dict(

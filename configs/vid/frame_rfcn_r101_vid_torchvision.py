@@ -1,5 +1,5 @@
-# PyTorch-style ResNet with weights that torchvision gives away; its input is divided by
-# a deviation and its strides are on the 3x3 convolutions.
+# PyTorch-style ResNet with torchvision's weights: its input is divided by a standard
+# deviation, and its strides are on the 3x3 convolutions.
 _base_ = [
     '../_base_/models/rfcn_r101.py',
     '../_base_/datasets/vid_frame.py',

@@ -1,5 +1,5 @@
-# DETR. N_feat is ResNet and the 1x1 layer behind it; the encoder, which looks at all
-# positions at once, is N_task.
+# DETR. N_feat is ResNet and the 1x1 layer after it. The encoder attends to all
+# positions at once, so it is in N_task.
 _base_ = [
     '../_base_/models/detr_r50.py',
     '../_base_/datasets/vid.py',

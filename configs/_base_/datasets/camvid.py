@@ -1,5 +1,6 @@
-# CamVid at 480x360, arranged by tools/dataset_converters/camvid2video.py: single images
-# and a clip of neighbours for training, a later part of the clip for test.
+# CamVid at 480x360, converted by tools/dataset_converters/camvid2video.py: single
+# images and a clip of neighbouring frames for training, a later part of the clip for
+# test.
 data_root = 'data/camvid/'
 file_pattern = dict(frame_step=2)  # the clip has every second frame of 30 Hz
 
@@ -57,8 +58,8 @@ val_evaluator = [
 ]
 test_evaluator = val_evaluator
 
-# Pairs: single images with a key frame made by moving them, and the training part of
-# the clip, whose frames come as often. Configs name it as their training data.
+# Training pairs: single images with a key frame made by moving them, and as many frames
+# of the training part of the clip. Configs use this as their training data.
 pairs = dict(
     type='VideoPairDataset',
     dataset=train_dataloader['dataset']['dataset'],

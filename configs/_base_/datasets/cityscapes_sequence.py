@@ -1,5 +1,5 @@
-# Cityscapes with leftImg8bit_sequence, arranged as docs/own_data.md says. Snippets of
-# 30 frames at 17 Hz, the 20th labelled: 2975 for training, 500 for validation.
+# Cityscapes with leftImg8bit_sequence, arranged as in docs/own_data.md: snippets of 30
+# frames at 17 Hz with the 20th labelled, 2975 for training and 500 for validation.
 data_root = 'data/cityscapes/'
 scale = (2048, 1024)  # paper Sec. 5.1: shorter side 1024, whole frames
 offset_range = (0, 9)  # i - k, paper Sec. 3

@@ -1,4 +1,4 @@
-# Flying Chairs as FlowNet is trained on it: 22232 pairs, and 640 for validation.
+# Flying Chairs with FlowNet's split: 22232 training and 640 validation pairs.
 data_root = 'data/FlyingChairs_release/'
 pairs = dict(
     type='FlyingChairs',

@@ -1,13 +1,14 @@
-# People in two MOT sequences, converted as docs/own_data.md says. Trained on frames
-# 0-599 of PETS09-S2L1, tested on 600-794; TUD-Stadtmitte is annotations/tud.json.
-# Frame detectors inherit this too and say train_dataloader.dataset.pairs=False.
+# People in two MOT sequences, converted as in docs/own_data.md. Frames 0-599 of
+# PETS09-S2L1 are for training, 600-794 for test; TUD-Stadtmitte is
+# annotations/tud.json. Frame detectors inherit this file too and set
+# train_dataloader.dataset.pairs=False.
 data_root = 'data/mot/'
 scale = (1024, 768)  # 4/3 of PETS09-S2L1, whose people are 28 pixels wide
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    # The people of TUD-Stadtmitte are twice as tall as those trained on.
+    # People in TUD-Stadtmitte are twice as tall as in the training data.
     dict(type='RandomResize', scale=scale, ratio_range=(0.75, 1.8), keep_ratio=True),
     dict(type='RandomCrop', crop_size=(384, 512), allow_negative_crop=True),
     dict(type='RandomFlip', prob=0.5),

@@ -1,4 +1,4 @@
-# Middlebury's RubberWhale, for test; unknown pixels are left out.
+# Middlebury's RubberWhale, for test; unknown pixels are ignored.
 test_dataloader = dict(
     batch_size=1,
     num_workers=0,

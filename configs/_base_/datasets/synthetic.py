@@ -1,5 +1,5 @@
-# Videos of moving shapes: tools/dataset_converters/make_synthetic_video.py
-# Frame detectors inherit this too and say train_dataloader.dataset.pairs=False.
+# Videos of moving shapes, from tools/dataset_converters/make_synthetic_video.py. Frame
+# detectors inherit this file too and set train_dataloader.dataset.pairs=False.
 data_root = 'data/synthetic/'
 
 train_pipeline = [

@@ -1,5 +1,5 @@
-# The videos of synthetic.py with their label maps, for segmentation.
-# Frame segmentors inherit this too and say train_dataloader.dataset.pairs=False.
+# The videos of synthetic.py with their label maps, for segmentation. Frame segmentors
+# inherit this file too and set train_dataloader.dataset.pairs=False.
 data = dict(
     type='VideoSegDataset',
     data_root='data/synthetic/',

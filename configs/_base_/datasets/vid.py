@@ -1,11 +1,11 @@
-# ImageNet VID and DET, converted by tools/dataset_converters/imagenet2cocovid.py.
-# Each rank draws VID and DET at 2 : 1 (paper Sec. 5.1).
-# Frame detectors inherit this too and say pairs=False in both data sets.
+# ImageNet VID and DET, converted by tools/dataset_converters/imagenet2cocovid.py. Each
+# rank draws VID and DET at 2 : 1 (paper Sec. 5.1). Frame detectors inherit this file
+# too and set pairs=False in both data sets.
 data_root = 'data/ILSVRC2015/'
 scale = (1000, 600)  # paper Sec. 5: shorter side 600, longer at most 1000
 offset_range = (0, 9)  # i - k, paper Sec. 5
 
-# Annotations are of the pixels as they are stored, whatever the EXIF orientation.
+# Annotations refer to the pixels as stored, whatever the EXIF orientation.
 train_pipeline = [
     dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
     dict(type='LoadAnnotations', with_bbox=True),

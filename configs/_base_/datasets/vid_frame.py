@@ -1,4 +1,4 @@
-# vid.py with single frames in training, for detectors of single frames.
+# vid.py with single training frames, for frame detectors.
 _base_ = './vid.py'
 
 train_dataloader = dict(

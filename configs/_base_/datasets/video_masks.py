@@ -1,5 +1,5 @@
-# Videos with instance masks in CocoVID form, of COCO's classes; see docs/own_data.md.
-# Frame detectors inherit this too and say train_dataloader.dataset.pairs=False.
+# Videos with instance masks of COCO's classes in CocoVID format (docs/own_data.md).
+# Frame detectors inherit this file too and set train_dataloader.dataset.pairs=False.
 data_root = 'data/video_masks/'
 scale = (1333, 800)
 

@@ -1,5 +1,5 @@
-# The paper's segmentation network (Sec. 4) in small, for CPUs: MobileNetV2 at stride 8,
-# one dilated layer, and one 1x1 layer as N_task.
+# A small version of the paper's segmentation network (Sec. 4) for CPUs: MobileNetV2 at
+# stride 8, one dilated layer, and one 1x1 layer as N_task.
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
@@ -39,7 +39,7 @@ model = dict(
         dropout_ratio=0.0,
         num_classes=11,
         align_corners=False,
-        # Dice for the small classes; class weights do not go with void in mmseg 1.2.2
+        # Dice for the small classes; class weights do not work with void in mmseg 1.2.2
         loss_decode=[
             dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True),
             dict(type='DiceLoss', loss_name='loss_dice', use_sigmoid=False),

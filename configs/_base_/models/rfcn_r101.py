@@ -85,10 +85,10 @@ model = dict(
             nms_pre=6000,
             max_per_img=300,
             min_bbox_size=0,  # pixels of the original image
-            # No proposals from cells that the image does not fill: the release trains
-            # their anchors, but its operator leaves them out.
+            # No proposals from cells that the image fills only in part: the release
+            # trains their anchors, but its operator leaves them out.
             whole_cells_only=True,
-            # boxes hold their last pixel
+            # boxes include their last pixel
             nms=dict(type='nms', iou_threshold=0.7, offset=1),
         ),
         rcnn=dict(

@@ -8,7 +8,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-4, weight_decay=1e-2),
     paramwise_cfg=dict(
         custom_keys={
-            # N and F are trained already; faster, N forgets and F loses its motion
+            # N and F are already trained; a higher rate makes both worse
             'backbone': dict(lr_mult=0.01),
             'neck': dict(lr_mult=0.02),
             'decode_head': dict(lr_mult=0.02),
