@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 OWN_CONFIGS = (ROOT / 'docs/own_configs.md').read_text(encoding='utf-8')
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+# what pages leave out at the beginning of a path
+SHORT_ROOTS = ('projects', 'projects/dff', 'projects/dff/ops', 'configs')
 
 DETECTOR = """
 _base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
@@ -154,7 +156,7 @@ def test_every_short_path_exists(path):
     """Code such as `engine/memory.py` or `vid/dff_rfcn_r101_vid.py`, below a root."""
     text = path.read_text(encoding='utf-8')
     names = re.findall(r'`([\w-]+/[\w./…*-]+\.(?:py|h|cpp|cu|yaml))`', text)
-    roots = [ROOT, *(ROOT / root for root in ('projects', 'projects/dff', 'configs'))]
+    roots = [ROOT, *(ROOT / root for root in SHORT_ROOTS)]
     missing = [
         name
         for name in names
