@@ -1,4 +1,4 @@
-"""The old place of a tool of tools/study; this one goes in version 0.3."""
+"""Run the tool of this name in tools/study; version 0.3 will remove this file."""
 
 import runpy
 import sys
