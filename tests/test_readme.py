@@ -20,7 +20,7 @@ from dff.engine import launch, testing
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 OWN_CONFIGS = (ROOT / 'docs/own_configs.md').read_text(encoding='utf-8')
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted(ROOT.glob('docs/*.md'))]
 # what pages leave out at the beginning of a path
 SHORT_ROOTS = ('projects', 'projects/dff', 'projects/dff/ops', 'configs')
 
