@@ -1,8 +1,9 @@
-"""Write result files so that a killed run leaves none half-written."""
+"""Write files and folders so that a killed run leaves none half-written."""
 
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,39 +13,68 @@ from typing import Any
 
 @contextmanager
 def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its name on success.
+    """Yield the path of a temporary file, and rename it to `path` on success.
 
-    The suffix is kept (libraries choose a format by it), missing folders are made,
-    and on any error the temporary file is removed and `path` left as it was.
+    The temporary file is beside `path` and has its suffix, because libraries choose
+    the format by it. Missing folders are created. If the block raises an error, the
+    temporary file is removed and `path` stays as it was.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f'.{target.stem}.', suffix=target.suffix
-    )
+    handle, name = tempfile.mkstemp(suffix=target.suffix, **_place_beside(target))
     os.close(handle)
     try:
         yield Path(name)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp makes files only the owner can read
+        os.chmod(name, 0o666 & ~_umask())  # mkstemp lets only the owner read
         os.replace(name, target)
     finally:
         Path(name).unlink(missing_ok=True)
 
 
 @contextmanager
-def undone_on_error(*folders: Path) -> Iterator[None]:
-    """Remove what the block has added to some folders if it does not end well.
+def write_folder_atomically(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary folder, and rename it to `path` on success.
 
-    Files that were there keep the content that the block gave them; links are removed,
-    not followed.
+    The temporary folder is beside `path`. If the block raises an error, the folder is
+    removed with its content.
+
+    Raises:
+        OSError: If `path` is a file, or a folder that is not empty.
     """
-    before = _content(folders)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    name = tempfile.mkdtemp(**_place_beside(target))
+    try:
+        yield Path(name)
+        os.chmod(name, 0o777 & ~_umask())  # mkdtemp lets only the owner in
+        os.replace(name, target)
+    finally:
+        shutil.rmtree(name, ignore_errors=True)
+
+
+def _place_beside(target: Path) -> dict[str, Any]:
+    return dict(dir=target.parent, prefix=f'.{target.stem}.partial-')
+
+
+def _umask() -> int:
+    mask = os.umask(0)  # the only way to read it is to set it
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def remove_new_files_on_error(*folders: Path) -> Iterator[None]:
+    """Remove the files that the block has added to `folders` if it raises an error.
+
+    Older files keep the content that the block wrote to them. Links are removed, not
+    followed.
+    """
+    before = _list_content(folders)
     try:
         yield
     except BaseException:
-        for path in sorted(_content(folders) - before, reverse=True):  # inner first
+        added = _list_content(folders) - before
+        for path in sorted(added, reverse=True):  # the content of a folder first
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
             else:
@@ -52,17 +82,17 @@ def undone_on_error(*folders: Path) -> Iterator[None]:
         raise
 
 
-def _content(folders: Iterable[Path]) -> set[Path]:
-    """List what is in folders, at any depth, and the folders themselves."""
-    found = {folder for folder in folders if folder.is_dir()}
+def _list_content(folders: Iterable[Path]) -> set[Path]:
+    """List folders and everything in them, at any depth."""
+    paths = {folder for folder in folders if folder.is_dir()}
     for folder in folders:
         for root, inner, files in os.walk(folder):
-            found |= {Path(root, name) for name in (*inner, *files)}
-    return found
+            paths |= {Path(root, name) for name in (*inner, *files)}
+    return paths
 
 
 def write_json(content: Any, path: str | os.PathLike) -> None:
-    """Write `content` as JSON, atomically; nan and infinities become null."""
+    """Write `content` as JSON, atomically. NaN and infinities become null."""
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(_finite(content), indent=2) + '\n')
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
-from mmengine.fileio import get_file_backend
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader, load_checkpoint, save_checkpoint
@@ -189,29 +188,3 @@ def test_init_cfg_and_load_checkpoint_go_through_the_reader(tmp_path):
     for net in (first, second):
         assert torch.equal(net.layer.weight, source.layer.weight)
     assert not marker.exists()
-
-
-def test_a_killed_save_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
-    path = tmp_path / 'iter_1.pth'
-    save_checkpoint(dict(step=1), str(path))
-
-    class Killed(BaseException):
-        pass
-
-    def write_half(self, obj, filepath):
-        with open(filepath, 'wb') as file:
-            file.write(obj[: len(obj) // 2])
-        raise Killed
-
-    monkeypatch.setattr(loader.LocalBackend, 'put', write_half)
-    with pytest.raises(Killed):
-        save_checkpoint(dict(step=2), str(path))
-    assert read_checkpoint(path) == dict(step=1)
-    assert os.listdir(tmp_path) == ['iter_1.pth']
-
-
-def test_text_is_written_at_once(tmp_path):
-    backend = get_file_backend(str(tmp_path))
-    backend.put_text('ä', tmp_path / 'new' / 'a.txt')
-    assert (tmp_path / 'new' / 'a.txt').read_text('utf-8') == 'ä'
-    assert os.listdir(tmp_path / 'new') == ['a.txt']

@@ -1,10 +1,14 @@
-"""Which checkpoints of a folder may be resumed from."""
+"""Checkpoints are written whole, and only whole ones are resumed from."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.fileio import LocalBackend
+from mmengine.runner import save_checkpoint
 
+from dff.engine import AtomicCheckpointHook
 from dff.engine.checkpoint_files import (
     AtomicLocalBackend,
     find_complete_checkpoint,
@@ -49,15 +53,51 @@ def test_the_newest_complete_one_is_found(tmp_path):
     assert find_complete_checkpoint(tmp_path).name == 'iter_2.pth'
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / 'a.pth'
-    AtomicLocalBackend().put(b'old', path)
+class Killed(BaseException):
+    """Stands for the end of the process."""
 
-    def fail(self, data):
-        raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('pathlib.Path.write_bytes', fail)
-    with pytest.raises(OSError, match='No space left'):
-        AtomicLocalBackend().put(b'new', path)
-    assert [p.name for p in tmp_path.iterdir()] == ['a.pth']
-    assert path.read_text() == 'old'
+@pytest.mark.parametrize('error', [Killed(), OSError(28, 'No space left on device')])
+def test_a_save_that_stops_halfway_leaves_the_old_checkpoint(
+    tmp_path, monkeypatch, error
+):
+    path = tmp_path / 'iter_1.pth'
+    options = dict(backend_args=AtomicCheckpointHook().backend_args)
+    save_checkpoint(dict(step=1), str(path), **options)
+
+    def write_half(self, obj, filepath):
+        with open(filepath, 'wb') as file:
+            file.write(obj[: len(obj) // 2])
+        raise error
+
+    monkeypatch.setattr(LocalBackend, 'put', write_half)
+    with pytest.raises(type(error)):
+        save_checkpoint(dict(step=2), str(path), **options)
+    assert torch.load(path) == dict(step=1)
+    assert os.listdir(tmp_path) == ['iter_1.pth']
+
+
+def test_text_is_written_at_once(tmp_path):
+    AtomicLocalBackend().put_text('ä', tmp_path / 'new' / 'a.txt')
+    assert (tmp_path / 'new' / 'a.txt').read_text('utf-8') == 'ä'
+    assert os.listdir(tmp_path / 'new') == ['a.txt']
+
+
+def test_the_published_checkpoint_is_written_by_the_same_backend(tmp_path, monkeypatch):
+    path = tmp_path / 'iter_1.pth'
+    torch.save(dict(state_dict=dict(a=torch.ones(2)), optimizer={}), path)
+    hook = AtomicCheckpointHook(published_keys='state_dict')
+    hook.last_ckpt = str(path)
+    written = []
+    put = AtomicLocalBackend.put
+    monkeypatch.setattr(
+        AtomicLocalBackend,
+        'put',
+        lambda self, obj, name: (written.append(name), put(self, obj, name)),
+    )
+    hook.after_train(SimpleNamespace())
+    (published,) = written
+    assert torch.load(published).keys() == {'state_dict'}
+    assert (
+        published.startswith(f'{tmp_path}/iter_1-') and len(os.listdir(tmp_path)) == 2
+    )

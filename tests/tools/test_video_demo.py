@@ -253,8 +253,8 @@ def test_a_killed_demo_leaves_nothing_under_the_final_name(trained, tmp_path):
     with subprocess.Popen(
         args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as run:
-        while run.poll() is None and not list(tmp_path.glob('out.partial-*')):
+        while run.poll() is None and not list(tmp_path.glob('.out.*')):
             time.sleep(0.05)
         run.kill()
     assert not out.exists()
-    assert list(tmp_path.glob('out.partial-*'))  # it was at work
+    assert list(tmp_path.glob('.out.*'))  # it was at work

@@ -2,8 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,7 +9,7 @@ from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, get_rank
-from mmengine.fileio import LocalBackend, get_file_backend, register_backend
+from mmengine.fileio import get_file_backend
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as stock
 
@@ -172,37 +170,8 @@ def _look_up(filename: str, targets: dict[str, str]) -> str:
     return targets[name]
 
 
-@contextmanager
-def _named_when_complete(path: str | os.PathLike) -> Iterator[str]:
-    temporary = f'{os.fspath(path)}.{os.getpid()}.part'
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-class AtomicLocalBackend(LocalBackend):
-    """Local files that appear under their name only when they are complete.
-
-    A training killed while it saves leaves the earlier checkpoint as it was.
-    """
-
-    def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
-        """Write bytes, then give the file its name."""
-        with _named_when_complete(filepath) as temporary:
-            super().put(obj, temporary)
-
-    def put_text(
-        self, obj: str, filepath: str | os.PathLike, encoding: str = 'utf-8'
-    ) -> None:
-        """Write text, then give the file its name."""
-        with _named_when_complete(filepath) as temporary:
-            super().put_text(obj, temporary, encoding)
-
-
 def register() -> None:
-    """Make mmengine load checkpoints by this reader, and save them atomically."""
+    """Make mmengine load checkpoints with this reader."""
     schemes = {
         '': load_from_local,
         'http://': load_from_http,
@@ -218,4 +187,3 @@ def register() -> None:
     }
     for prefix, loader in schemes.items():
         CheckpointLoader.register_scheme(prefix, loader, force=True)
-    register_backend('local', AtomicLocalBackend, force=True, prefixes='')

@@ -1,11 +1,14 @@
 """Save checkpoints so that there always is a good one."""
 
+import hashlib
+import pickle
 from typing import Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
 from mmengine.registry import HOOKS
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner, save_checkpoint
 
 from .checkpoint_files import find_complete_checkpoint, remove_leftovers
 
@@ -55,6 +58,19 @@ class AtomicCheckpointHook(CheckpointHook):
             self.file_backend = backend
         for path in removed:
             backend.remove(path)
+
+    @master_only
+    def _publish_model(self, runner: Runner, ckpt_path: str) -> None:
+        """Write the published keys of a checkpoint with the backend of this hook.
+
+        mmengine's method does not pass its backend on.
+        """
+        content = CheckpointLoader.load_checkpoint(ckpt_path)
+        content = {k: v for k, v in content.items() if k in self.published_keys}
+        digest = hashlib.sha256(pickle.dumps(content)).hexdigest()
+        path = f'{ckpt_path.removesuffix(".pth")}-{digest[:8]}.pth'
+        save_checkpoint(content, path, backend_args=self.backend_args)
+        print_log(f'{ckpt_path} is published as {path}', 'current')
 
 
 class _LateRemoval:

@@ -12,12 +12,20 @@ LAST = 'last_checkpoint'
 
 
 class AtomicLocalBackend(LocalBackend):
-    """mmengine's file backend, which writes under another name and then renames."""
+    """File backend for local disks that writes each file atomically.
+
+    `AtomicCheckpointHook` uses it. mmengine's own `local` backend stays as it is.
+    """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes."""
         with write_atomically(filepath) as temporary:
-            temporary.write_bytes(obj)
+            super().put(obj, temporary)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """Write text."""
+        with write_atomically(filepath) as temporary:
+            super().put_text(obj, temporary, encoding)
 
 
 register_backend('AtomicLocalBackend', AtomicLocalBackend, force=True)

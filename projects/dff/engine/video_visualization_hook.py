@@ -1,7 +1,7 @@
 """Draw predictions on the frames of videos."""
 
-import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +14,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
+from dff.files import write_atomically
 from dff.visualization import draw_caption
 
 
@@ -59,26 +60,21 @@ class VideoVisualizationHook(DetVisualizationHook):
 
     def _draw(self, image: np.ndarray, sample: BaseDataElement) -> None:
         target = self.out_dir and Path(self.out_dir, frame_name(sample.metainfo))
-        # mmcv chooses the format by the suffix
-        temporary = target and target.with_name(f'.part-{os.getpid()}{target.suffix}')
-        if target:
-            target.parent.mkdir(parents=True, exist_ok=True)
         options = {}
         if isinstance(self._visualizer, DetLocalVisualizer):
             options['pred_score_thr'] = self.score_thr
-        self._visualizer.add_datasample(
-            str(frame_name(sample.metainfo)) if self.show else 'test_img',
-            image,
-            data_sample=sample,
-            draw_gt=self.draw_gt,
-            show=self.show,
-            wait_time=self.wait_time,
-            out_file=temporary and str(temporary),
-            step=self._test_index,
-            **options,
-        )
-        if target:
-            os.replace(temporary, target)
+        with write_atomically(target) if target else nullcontext() as temporary:
+            self._visualizer.add_datasample(
+                str(frame_name(sample.metainfo)) if self.show else 'test_img',
+                image,
+                data_sample=sample,
+                draw_gt=self.draw_gt,
+                show=self.show,
+                wait_time=self.wait_time,
+                out_file=temporary and str(temporary),
+                step=self._test_index,
+                **options,
+            )
 
 
 def frame_name(metainfo: dict) -> PurePosixPath:

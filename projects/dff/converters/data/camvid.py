@@ -1,6 +1,5 @@
 """Arrange CamVid's flat folders as VIDEO/FRAME."""
 
-import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from dff.files import undone_on_error
+from dff.files import remove_new_files_on_error, write_atomically
 
 NAME = re.compile(r'(?P<video>[^_]+)_f?(?P<frame>\d+)(_L|_P)?')  # 0016E5_07959
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
@@ -51,7 +50,7 @@ def arrange_camvid(
         raise ValueError(f'{images} has {len(paths)} frames, none of them in {frames}')
     low, high = _bounds(labelled, len(paths))
     num_maps = 0
-    with undone_on_error(out / 'images' / split, out / 'labels' / split):
+    with remove_new_files_on_error(out / 'images' / split, out / 'labels' / split):
         for position in track(range(first, last + 1), f'CamVid {split}'):
             path = paths[position]
             match = NAME.fullmatch(path.stem)
@@ -85,7 +84,5 @@ def _bounds(span: tuple[int, int | None], count: int) -> tuple[int, int]:
 def _copy(source: Path, target: Path) -> None:
     if not source.is_file():
         raise FileNotFoundError(f'{source} is not there')
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f'.part-{os.getpid()}-{target.name}')
-    shutil.copyfile(source, partial)
-    os.replace(partial, target)
+    with write_atomically(target) as temporary:
+        shutil.copyfile(source, temporary)

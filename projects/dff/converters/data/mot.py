@@ -17,7 +17,7 @@ from rich.progress import track
 
 from dff.datasets.cocovid_file import MAX_NUMBER
 from dff.datasets.text_file import read_text
-from dff.files import undone_on_error
+from dff.files import remove_new_files_on_error
 
 from .cocovid import CocoVIDWriter, write_image
 
@@ -224,7 +224,7 @@ def convert_mot(
             raise FileNotFoundError(f'no sequence {sorted(missing)} under {root}')
         found = [path for path in found if path.name in sequences]
     writer = CocoVIDWriter(classes)
-    with undone_on_error(*(out / path.resolve().name for path in found)):
+    with remove_new_files_on_error(*(out / path.resolve().name for path in found)):
         for sequence in found:
             _convert_sequence(writer, sequence, out, first=first, last=last)
         writer.write(out / 'annotations' / f'{name}.json')

@@ -1,12 +1,13 @@
 """Put a video model together from separately trained parts."""
 
-import os
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import CheckpointLoader
+
+from dff.files import write_atomically
 
 
 def join_checkpoints(config: str | Path, frame: str | Path, out: str | Path) -> int:
@@ -45,8 +46,6 @@ def join_checkpoints(config: str | Path, frame: str | Path, out: str | Path) -> 
         state_dict=model.state_dict(),
         meta=dict(dataset_meta=checkpoint.get('meta', {}).get('dataset_meta')),
     )
-    partial = Path(f'{out}.part-{os.getpid()}')
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(content, partial)
-    os.replace(partial, out)
+    with write_atomically(out) as temporary:
+        torch.save(content, temporary)
     return len(content['state_dict'])

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from dff.files import write_atomically
 
 
 class FlowCache:
@@ -38,7 +39,8 @@ class FlowCache:
         flow = _read(path)
         if flow is None or flow.shape != shape or flow.dtype != np.float32:
             flow = compute()
-            _write(path, flow)
+            with write_atomically(path) as temporary:  # for other processes
+                np.save(temporary, flow)
         return flow
 
     def _name(self, cur: np.ndarray, key: np.ndarray) -> str:
@@ -53,17 +55,3 @@ def _read(path: Path) -> np.ndarray | None:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # missing; damaged in its head or body
         return None
-
-
-def _write(path: Path, flow: np.ndarray) -> None:
-    """Write under a temporary name first: others read only whole files."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix='.', suffix='.npy', delete=False
-    ) as file:
-        try:
-            np.save(file, flow)
-            file.close()
-            os.replace(file.name, path)
-        finally:
-            Path(file.name).unlink(missing_ok=True)
