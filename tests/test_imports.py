@@ -14,6 +14,7 @@ PACKAGE = ROOT / 'projects' / 'dff'
 # above it in this table. A room is a file or a folder of `dff`.
 FLOORS = {
     'files': [],
+    'random_state': [],
     'markdown': [],
     'mim': [],
     'ops': [],
@@ -22,7 +23,7 @@ FLOORS = {
     'models.rfcn': ['ops'],
     'models.seam': ['ops', 'models.rfcn'],
     'models': ['ops', 'checkpoint', 'models.flow', 'models.rfcn', 'models.seam'],
-    'datasets': ['files'],
+    'datasets': ['files', 'random_state'],
     'datasets.flow': ['files', 'datasets'],
     'visualization': ['files', 'markdown'],
     'evaluation': ['files', 'checkpoint'],

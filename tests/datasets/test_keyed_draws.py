@@ -8,7 +8,7 @@ import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
-from dff.datasets.keyed_draws import KeyedDataset, keyed_draws, with_keyed_draws
+from dff.datasets.keyed_draws import KeyedDataset, with_keyed_draws
 
 
 class Draws(Dataset):
@@ -66,16 +66,6 @@ def test_what_is_drawn_depends_on_the_place_only(sampler):
         assert len(set(numbers)) == len(draws)
     other = passes(sampler, seed=4)
     assert not {d for b in other for _, d, *_ in b} & {d for d, *_ in draws}
-
-
-def test_the_generators_go_on_as_if_nothing_was_drawn():
-    random.seed(0), np.random.seed(0), torch.manual_seed(0)
-    expected = random.random(), np.random.rand(), torch.rand(1)
-    random.seed(0), np.random.seed(0), torch.manual_seed(0)
-    with pytest.raises(KeyError), keyed_draws((1, 2)):
-        random.random(), np.random.rand(), torch.rand(1)
-        raise KeyError
-    assert (random.random(), np.random.rand(), torch.rand(1)) == expected
 
 
 def test_transforms_are_left_out_of_all_parts():

@@ -8,8 +8,8 @@ from mmengine.registry import DATASETS
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor, ones
 
-from dff.datasets.keyed_draws import keyed_draws
 from dff.files import write_atomically
+from dff.random_state import temporarily_seeded
 from dff.visualization import VideoVisualizer
 from dff.visualization.flow import flow_to_color
 from dff.visualization.panels import (
@@ -46,7 +46,7 @@ def save_sheet(
     visualizer = VideoVisualizer(dataset.metainfo)
     rows = []
     for number in range(count):
-        with keyed_draws((seed, number)):
+        with temporarily_seeded((seed, number)):
             item = dataset[int(np.random.randint(len(dataset)))]
         rows.append(_draw(item, visualizer))
     with write_atomically(out) as temporary:

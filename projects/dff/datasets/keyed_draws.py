@@ -5,39 +5,12 @@ was interrupted would go on with other draws. Here each item of each batch seeds
 generators anew, from the training's seed and its own place.
 """
 
-import contextlib
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from torch.utils.data import DataLoader, Dataset
 
-Key = tuple[int, ...]
-
-
-def make_seeds(key: Key) -> tuple[int, int, int]:
-    """Give seeds for Python, NumPy and torch; alike only where the key is."""
-    words = np.random.SeedSequence(key).generate_state(4)
-    python, numpy, *rest = (int(word) for word in words)
-    return python, numpy, rest[0] << 31 | rest[1] >> 1
-
-
-@contextlib.contextmanager
-def keyed_draws(key: Key) -> Iterator[None]:
-    """Seed the generators of Python, NumPy and torch (CPU), and put them back."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    python, numpy, torch_seed = make_seeds(key)
-    random.seed(python)
-    np.random.seed(numpy)
-    torch.default_generator.manual_seed(torch_seed)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+from dff.random_state import Key, temporarily_seeded
 
 
 class KeyedDataset(Dataset):
@@ -57,7 +30,7 @@ class KeyedDataset(Dataset):
     def __getitem__(self, place: tuple[int, Key]) -> Any:
         """Return an item, drawn with the key."""
         index, key = place
-        with keyed_draws(key):
+        with temporarily_seeded(key):
             return self.dataset[index]
 
     def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:

@@ -1,15 +1,14 @@
 """One pipeline, run on two frames from the same random state."""
 
 import copy
-import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from mmengine.dataset import Compose
-from torch import Tensor
+
+from dff.random_state import RandomState
 
 # These mix in other images or draw from a generator of their own.
 UNPAIRABLE_TRANSFORMS = frozenset(
@@ -18,36 +17,6 @@ UNPAIRABLE_TRANSFORMS = frozenset(
     'ProposalBroadcaster'.split()
 )
 UNPAIRABLE_DATASETS = frozenset(['MultiImageMixDataset'])
-
-
-class RandomState(NamedTuple):
-    """States of the three generators that transforms draw from."""
-
-    python: tuple
-    numpy: dict
-    torch: Tensor
-
-    @classmethod
-    def capture(cls) -> 'RandomState':
-        """Copy the present states."""
-        state = np.random.get_state(legacy=False)
-        return cls(random.getstate(), state, torch.get_rng_state())
-
-    def restore(self) -> None:
-        """Make these states the present ones."""
-        random.setstate(self.python)
-        np.random.set_state(self.numpy)
-        torch.set_rng_state(self.torch)
-
-    def equals(self, other: 'RandomState') -> bool:
-        """Tell whether both would draw the same numbers."""
-        mine, theirs = self.numpy['state'], other.numpy['state']
-        return (
-            self.python == other.python
-            and mine['pos'] == theirs['pos']
-            and np.array_equal(mine['key'], theirs['key'])
-            and torch.equal(self.torch, other.torch)
-        )
 
 
 def _type_names(cfg: Any) -> Iterator[str]:

@@ -1,16 +1,14 @@
 """Trainings that go on as if they had not been interrupted."""
 
-import random
 from typing import Any
 
-import numpy as np
-import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from dff.datasets.keyed_draws import make_seeds, with_keyed_draws
+from dff.datasets.keyed_draws import with_keyed_draws
+from dff.random_state import seed_generators
 
 
 @HOOKS.register_module()
@@ -56,10 +54,7 @@ class KeyedRandomHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
         """Seed the generators of the model, on all devices."""
-        python, numpy, torch_seed = make_seeds((runner.seed, get_rank(), runner.iter))
-        random.seed(python)
-        np.random.seed(numpy)
-        torch.manual_seed(torch_seed)
+        seed_generators((runner.seed, get_rank(), runner.iter))
 
 
 class _Advanced:
