@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from dff.checkpoint import weights_of
 
-from .frames import Frame, open_frames
+from .video_source import Frame, open_frames
 
 FILE_LOADERS = ('LoadImageFromFile', 'LoadImageFromWebcam')
 

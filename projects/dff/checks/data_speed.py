@@ -11,7 +11,7 @@ from mmdet.structures.bbox import bbox_overlaps
 from mmengine.dataset import BaseDataset
 
 from dff.datasets.file_pattern import FilePattern
-from dff.datasets.frame_source import build_frames
+from dff.datasets.source_dataset import build_frames
 from dff.datasets.video_index import VideoIndex
 from dff.evaluation.motion_iou import FAST_BELOW, MOTION_REACH, SLOW_ABOVE
 

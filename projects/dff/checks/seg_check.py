@@ -14,7 +14,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from rich.progress import track
 
 from dff.datasets.file_pattern import FilePattern
-from dff.datasets.frame_source import VOID, build_frames
+from dff.datasets.source_dataset import VOID, build_frames
 from dff.datasets.video_index import VideoIndex
 
 from .frame_check import Finding, check_frame

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from .frame_source import VOID
+from .source_dataset import VOID
 
 CAMVID_VOID = 11  # label of "void" in the eleven-class maps
 

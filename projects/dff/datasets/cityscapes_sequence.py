@@ -3,7 +3,7 @@
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
 
-from .frame_source import VOID
+from .source_dataset import VOID
 
 # `id` -> `trainId` of the 19 classes that count, as Cityscapes' own scripts define
 # them (cityscapesscripts/helpers/labels.py).

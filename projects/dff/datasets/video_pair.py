@@ -11,7 +11,7 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 from .file_pattern import FilePattern
-from .frame_selection import (
+from .item_selection import (
     Item,
     check_counts,
     check_options,
@@ -19,9 +19,9 @@ from .frame_selection import (
     select_test,
     select_training,
 )
-from .frame_source import build_frames, check_labels
-from .moving_still import StillMotion
 from .paired_pipeline import PairedPipeline, check_pairable
+from .source_dataset import build_frames, check_labels
+from .still_motion import StillMotion
 from .video_index import VideoIndex
 
 

@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from dff.datasets.keyed_draws import with_keyed_draws
+from dff.datasets.keyed_loader import with_keyed_draws
 from dff.random_state import seed_generators
 
 

@@ -10,7 +10,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch.utils.data import Dataset
 
 from dff.datasets.file_pattern import FilePattern
-from dff.datasets.frame_source import build_frames
+from dff.datasets.source_dataset import build_frames
 from dff.datasets.video_index import VideoIndex
 
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dff.apis.frames import open_frames
+from dff.apis.video_source import open_frames
 
 
 def gray_level(frame):

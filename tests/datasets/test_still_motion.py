@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement, PixelData
 
-from dff.datasets.moving_still import StillMotion
+from dff.datasets.still_motion import StillMotion
 
 SIZE = (64, 96)
 STILL = dict(shift=0.0, zoom=0.0, turn=0.0, stretch=0.0, tilt=0.0, rest=0.0)

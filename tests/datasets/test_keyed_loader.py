@@ -8,7 +8,7 @@ import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
-from dff.datasets.keyed_draws import KeyedDataset, with_keyed_draws
+from dff.datasets.keyed_loader import KeyedDataset, with_keyed_draws
 
 
 class Draws(Dataset):
