@@ -8,7 +8,7 @@ import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
-from dff.datasets.keyed_loader import KeyedDataset, with_keyed_draws
+from dff.datasets.keyed_loader import KeyedDataset, make_keyed_loader
 
 
 class Draws(Dataset):
@@ -42,7 +42,7 @@ def passes(sampler, workers=0, *, seed=3, skip=0, count=4):
         num_workers=workers,
         collate_fn=list,
     )
-    loader = with_keyed_draws(loader, seed=seed, skip=skip)
+    loader = make_keyed_loader(loader, seed=seed, skip=skip)
     assert loader.dataset.metainfo == Draws.metainfo  # all else is handed on
     batches, epoch = [], 0
     while True:

@@ -155,7 +155,7 @@ def test_is_built_by_name_under_mmdet():
         (Parts(4, 2), [1], ValueError, r'each of the 2 sources, got \[1\]'),
         (Parts(4, 2), [2, 0], ValueError, r'positive int.*got \[2, 0\]'),
         (Parts(4, 2), [1.5, 1], ValueError, r'positive int.*got \[1.5, 1\]'),
-        (Parts(4, 0), [2, 1], ValueError, r'must hold data, got sizes \[4, 0\]'),
+        (Parts(4, 0), [2, 1], ValueError, r'no source may be empty, got .*\[4, 0\]'),
     ],
 )
 def test_what_cannot_be_mixed_is_an_error(dataset, ratio, error, message):

@@ -172,7 +172,7 @@ def test_given_up_frames_are_drawn_again(make_vid_set):
     data = build(root, GiveUp([0, 1, 3]))
     assert {data[i]['data_samples'].frame_id for i in range(4)} == {2}
     hopeless = build(root, GiveUp(range(4)), max_refetch=5)
-    with pytest.raises(RuntimeError, match='gave up 5 frames in a row.*video_0'):
+    with pytest.raises(RuntimeError, match='rejected 5 frames in a row.*video_0'):
         hopeless[0]
-    with pytest.raises(RuntimeError, match='gave up .*000001.png'):
+    with pytest.raises(RuntimeError, match='rejected .*000001.png'):
         build(root, GiveUp([1]), test_mode=True)[1]

@@ -146,7 +146,7 @@ def test_options_are_checked(make_vid_set, options, message):
 
 def test_set_without_labelled_frames_is_named(make_vid_set):
     root = make_vid_set((3,), is_labelled=lambda video, frame: False)
-    with pytest.raises(ValueError, match='vid.json gives no frame.* 3 frames, 0 lab'):
+    with pytest.raises(ValueError, match='no frame of .*vid.json is .* 3 frames, 0 lab'):
         build(root)
     assert len(build(root, test_mode=True)) == 3
     edit(root, lambda content: content.update(images=[]))
@@ -155,5 +155,5 @@ def test_set_without_labelled_frames_is_named(make_vid_set):
 
 
 def test_pipeline_inside_the_wrapped_data_set_is_refused(make_vid_set):
-    with pytest.raises(ValueError, match='pipeline belongs to VideoPairDataset'):
+    with pytest.raises(ValueError, match='set the pipeline of VideoPairDataset'):
         build(make_vid_set(), dataset=dict(pipeline=LOAD))

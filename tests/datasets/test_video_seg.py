@@ -93,7 +93,7 @@ def test_no_pair_reaches_over_a_gap(make_seg_set):
 
 def test_videos_of_one_name_in_two_folders(make_seg_set):
     root = make_seg_set({'day/a': range(2), 'night/a': range(2, 4)})
-    with pytest.raises(ValueError, match="video 'a' is there twice, below .*day.*nigh"):
+    with pytest.raises(ValueError, match="two videos 'a', in .*day.*night"):
         build(root)
     pattern = r'(?P<video>[^/]+/[^/]+)/(?P<frame>\d+)'
     assert build(root, file_pattern=pattern).index.video_ids == ['day/a', 'night/a']
@@ -104,7 +104,7 @@ def test_missing_neighbours(make_seg_set):
     strict = build(root, offset_range=(2, 2))
     lenient = build(root, offset_range=(2, 2), missing='nearest')
     (root / 'images' / 'a' / '000002.png').unlink()
-    with pytest.raises(FileNotFoundError, match=r"frame 2 of video 'a', key of .*04"):
+    with pytest.raises(FileNotFoundError, match=r"frame 2 of .* key frame of .*04"):
         strict[4]
     item = lenient[4]
     assert place_of(item['inputs']['key']) == (0, 3)
@@ -130,7 +130,7 @@ def test_labels_outside_the_class_list_are_named(make_seg_set, write_image):
     labels[3, 4], labels[5, 6] = 7, 255
     write_image(root / 'labels' / 'a' / '000001.png', labels)
     for options in (dict(), dict(pairs=False), dict(test_mode=True)):
-        with pytest.raises(ValueError, match=r'000001.png holds the labels \[7\]; th'):
+        with pytest.raises(ValueError, match=r'000001.png contains the labels \[7\]'):
             build(root, **options)[1]
 
 
@@ -176,7 +176,7 @@ def test_a_stock_data_set_with_a_pattern(tmp_path, write_image):
     assert means == pytest.approx([70, 70, 73, 86], abs=1)
     assert labels_of(data[1])[0].tolist() == [255, *range(19)]
     del cfg['file_pattern']
-    with pytest.raises(ValueError, match='name a file_pattern'):
+    with pytest.raises(ValueError, match='set file_pattern'):
         DATASETS.build(cfg)
 
 

@@ -85,7 +85,7 @@ def test_segmentations_are_drawn_too(frames, tmp_path):
 def test_an_unreadable_frame_is_named(frames, content):
     frames[0].write_bytes(content)
     hook = VideoVisualizationHook('out', draw=True)
-    with pytest.raises(ValueError, match=r'a/000000\.png is no readable image'):
+    with pytest.raises(ValueError, match=r'a/000000\.png is not a readable image'):
         draw(hook, None, [detections(frames[0], is_key=True, offset=0)])
 
 

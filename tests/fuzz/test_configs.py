@@ -23,7 +23,7 @@ def judge(error, names):
         'type' in names
         or is_module
         or is_untyped
-        or 'gives no frame to deliver' in str(error)
+        or 'is selected: ' in str(error)
     ):
         return None
     is_registry = isinstance(error, KeyError) and 'registry' in str(error)

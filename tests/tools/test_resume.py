@@ -168,6 +168,6 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(place):
     out = call(sys.executable, '-c', limited, ROOT / 'tools/train.py', *args,
                '--resume', is_ok=False)  # fmt: skip
     assert 'checkpoint iter_6.pth could not be written to' in out
-    assert f'the last good one is {good}' in out
+    assert f'the last complete one is {good}' in out
     assert {p.name for p in good.parent.glob('*.pth')} == {'iter_3.pth'}
     assert torch.load(good, weights_only=False)['meta']['iter'] == 3

@@ -96,7 +96,7 @@ def test_side_by_side_keeps_order():
     both = side_by_side(left, right, titles=('Frame', 'DFF'))
     assert both.shape == (40, 100, 3)
     assert (both[-5:, :50] == 10).all() and (both[-5:, 50:] == 20).all()
-    with pytest.raises(ValueError, match='one size'):
+    with pytest.raises(ValueError, match='same size'):
         side_by_side(left, right[:30])
 
 

@@ -11,7 +11,7 @@ from mmdet.structures.bbox import bbox_overlaps
 from mmengine.dataset import BaseDataset
 
 from dff.datasets.file_pattern import FilePattern
-from dff.datasets.source_dataset import build_frames
+from dff.datasets.source_dataset import build_source_dataset
 from dff.datasets.video_index import VideoIndex
 from dff.evaluation.motion_iou import FAST_BELOW, MOTION_REACH, SLOW_ABOVE
 
@@ -34,9 +34,10 @@ def describe_motion(pairs: Mapping) -> str:
     Args:
         pairs: Its config.
     """
-    dataset, _ = build_frames(pairs['dataset'])
+    dataset, _ = build_source_dataset(pairs['dataset'])
     is_still = pairs.get('as_stills', False)
-    pattern = FilePattern.of(None if is_still else dataset, pairs.get('file_pattern'))
+    own = None if is_still else dataset
+    pattern = FilePattern.for_dataset(own, pairs.get('file_pattern'))
     index = VideoIndex(dataset, as_stills=is_still, file_pattern=pattern)
     tracks = _find_tracks(index)
     if any(len(boxes) > 1 for boxes in tracks.values()):

@@ -14,7 +14,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from rich.progress import track
 
 from dff.datasets.file_pattern import FilePattern
-from dff.datasets.source_dataset import VOID, build_frames
+from dff.datasets.source_dataset import VOID, build_source_dataset
 from dff.datasets.video_index import VideoIndex
 
 from .frame_check import Finding, check_frame
@@ -72,10 +72,10 @@ def check_seg_set(
     """Look at one `VideoPairDataset`; the arguments are those of `check_seg_data`."""
     report = DataReport(f'{split}: {pairs["dataset"]["type"]}')
     try:
-        dataset, _ = build_frames(pairs['dataset'])
+        dataset, _ = build_source_dataset(pairs['dataset'])
         report.title += f' in {dataset.data_prefix["img_path"]}'
         own = None if pairs.get('as_stills') else dataset
-        pattern = FilePattern.of(own, pairs.get('file_pattern'))
+        pattern = FilePattern.for_dataset(own, pairs.get('file_pattern'))
         index = VideoIndex(
             dataset, as_stills=pairs.get('as_stills', False), file_pattern=pattern
         )

@@ -12,14 +12,14 @@ CAMVID_VOID = 11  # label of "void" in the eleven-class maps
 
 @DATASETS.register_module()
 class CamVidDataset(BaseSegDataset):
-    """Label maps of CamVid with the eleven classes that are usual since SegNet.
+    """Read CamVid with the eleven classes that are usual since SegNet.
 
     The layout is `data_prefix['img_path']/VIDEO/FRAME.jpg` and
-    `data_prefix['seg_map_path']/VIDEO/FRAME.png`; frames without a map are there
-    but not labelled. Pixels of label 11 (void) count nowhere.
+    `data_prefix['seg_map_path']/VIDEO/FRAME.png`. Frames without a label map are
+    unlabelled. Losses and metrics ignore pixels of label 11 (void).
 
     Args:
-        img_suffix: Suffix of images.
+        img_suffix: Suffix of the images.
         kwargs: As for mmseg's `BaseSegDataset`.
     """
 
@@ -49,5 +49,5 @@ class CamVidDataset(BaseSegDataset):
 
     @classmethod
     def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int]:
-        """Map void to mmseg's void, and classes that were left out."""
+        """Map CamVid's void, and excluded classes, to the void of MMSegmentation."""
         return {**(super().get_label_map(new_classes) or {}), CAMVID_VOID: VOID}

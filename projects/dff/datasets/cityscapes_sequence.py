@@ -1,4 +1,4 @@
-"""Cityscapes' snippets: 30 frames each, the 20th labelled."""
+"""Cityscapes snippets of 30 frames, of which the 20th is labelled."""
 
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
@@ -28,21 +28,21 @@ CITYSCAPES_TRAIN_IDS = {
     32: 17,  # motorcycle
     33: 18,  # bicycle
 }
-NUM_RAW_IDS = 34  # of them, 0 ... 33; "license plate", -1, is never drawn
+NUM_RAW_IDS = 34  # 0 ... 33; label maps never contain -1, "license plate"
 RAW_SUFFIX = '_gtFine_labelIds.png'
 
 
 @DATASETS.register_module()
 class CityscapesSequenceDataset(CityscapesDataset):
-    """Frames of `leftImg8bit_sequence`, with the label maps of `gtFine`.
+    """Read frames of `leftImg8bit_sequence` and label maps of `gtFine`.
 
     The layout is `leftImg8bit_sequence/SPLIT/CITY/CITY_SEQ_FRAME_leftImg8bit.png`,
-    one map a snippet in `gtFine/SPLIT/CITY`. Maps are `_gtFine_labelTrainIds.png`;
-    with `seg_map_suffix='_gtFine_labelIds.png'` those of the download are read and
-    mapped to the 19 classes, all other ids to void.
+    with one label map per snippet in `gtFine/SPLIT/CITY`. By default the maps are
+    `_gtFine_labelTrainIds.png`. With `seg_map_suffix='_gtFine_labelIds.png'` the maps
+    of the download are read: their ids are mapped to the 19 classes or void.
 
     Attributes:
-        FILE_PATTERN: What `VideoPairDataset` takes unless told otherwise.
+        FILE_PATTERN: Default `file_pattern` of `VideoPairDataset` for this data set.
         LABELLED_FRAME: Position of the labelled frame in its snippet.
     """
 
@@ -52,7 +52,7 @@ class CityscapesSequenceDataset(CityscapesDataset):
     LABELLED_FRAME = 19  # paper Sec. 5.1: the 20th
 
     def load_data_list(self) -> list[dict]:
-        """List the frames; name the map of ids that these labels need."""
+        """List the frames, and set the label map that raw ids need."""
         if self.seg_map_suffix == RAW_SUFFIX:
             self.label_map = self._map_raw_ids()
             self._metainfo['label_map'] = self.label_map

@@ -1,4 +1,4 @@
-"""Frames of videos from a CocoVID json file."""
+"""Video frames from a CocoVID JSON file."""
 
 import os.path as osp
 from collections import Counter, defaultdict
@@ -15,16 +15,16 @@ MIN_BOX_SIDE = 1.0  # pixels, as in MMDetection's CocoDataset
 
 @DATASETS.register_module()
 class CocoVIDDataset(BaseDataset):
-    """One item a frame, in the order of the file; no frame is ever deleted.
+    """Read one item per frame, in the order of the file.
 
-    A frame without boxes is "annotated, empty" unless its image says
-    `is_labelled: false` (or `is_vid_train_frame: false`): then nobody annotated
-    it. Images without `video_id` are stills. Class names come from the file
-    where `metainfo` names none. With `data_prefix=dict(img=..., seg=...)` each
-    frame also names a label map, `seg` + file name + '.png'.
+    No frame is ever removed. A frame without boxes is annotated and empty, unless its
+    image has `is_labelled: false` (or `is_vid_train_frame: false`): then it is not
+    annotated. Images without `video_id` are stills. If `metainfo` names no classes,
+    the file does. With `data_prefix=dict(img=..., seg=...)` each frame also has a
+    label map, `seg` + file name + '.png'.
 
-    Boxes are clipped to the image; one smaller than a pixel a side is left out,
-    and counted in `num_dropped_boxes`.
+    Boxes are clipped to the image. A box with a side below one pixel is dropped and
+    counted in `num_dropped_boxes`.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class CocoVIDDataset(BaseDataset):
         """Read the file.
 
         Args:
-            ann_file: CocoVID json, relative to `data_root`.
+            ann_file: CocoVID JSON file, relative to `data_root`.
             *args: As for mmengine's `BaseDataset`.
-            backend_args: File backend of the json.
-            seg_map_suffix: Suffix of label maps.
-            allow_other_classes: Leave out boxes of classes that
-                `metainfo['classes']` does not name, instead of raising.
+            backend_args: File backend of the JSON file.
+            seg_map_suffix: Suffix of the label maps.
+            allow_other_classes: Whether to drop boxes of classes that
+                `metainfo['classes']` does not name, instead of raising an error.
             **kwargs: As for mmengine's `BaseDataset`.
         """
         self.backend_args = backend_args
@@ -57,12 +57,12 @@ class CocoVIDDataset(BaseDataset):
         """Read all frames.
 
         Returns:
-            One dict a frame: img_path, img_id, height, width, instances and,
+            One dict per frame: img_path, img_id, height, width, instances and,
             for videos, video_id, video_name, frame_id, is_labelled.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: The file is damaged, or contradicts itself or `metainfo`.
+            FileNotFoundError: If the file does not exist.
+            ValueError: If the file is damaged, or contradicts itself or `metainfo`.
         """
         content = read_cocovid(self.ann_file, backend_args=self.backend_args)
         if not content['images']:
@@ -76,21 +76,21 @@ class CocoVIDDataset(BaseDataset):
         ]
         if self.num_dropped_boxes:
             print_log(
-                f'{self.ann_file}: left out {self.num_dropped_boxes} boxes with less '
+                f'{self.ann_file}: dropped {self.num_dropped_boxes} boxes with less '
                 'than one pixel inside their image',
                 logger='current',
             )
         return frames
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Return the labels of one frame."""
+        """Return the labels of the boxes of one frame."""
         return [item['bbox_label'] for item in self.get_data_info(idx)['instances']]
 
     def _label_of_category(self, categories: list[dict]) -> dict[int, int]:
         """Map category ids to labels, and check the classes against the file.
 
-        Stock COCO metrics take labels in the file's order of categories, so a
-        different order in `metainfo` would be scored wrongly without an error.
+        COCO metrics of MMDetection expect labels in the file's order of categories.
+        Another order in `metainfo` would give wrong scores without an error.
         """
         known = [category['name'] for category in categories]
         repeated = [name for name, count in Counter(known).items() if count > 1]
@@ -174,7 +174,7 @@ class CocoVIDDataset(BaseDataset):
     def _parse_box(
         self, annotation: dict, info: dict, labels: dict[int, int]
     ) -> dict | None:
-        """Return the instance, or None where it is left out."""
+        """Return the instance, or None if the box is dropped."""
         category = annotation['category_id']
         if category not in labels:
             if category in self._category_names and self.allow_other_classes:
@@ -183,8 +183,8 @@ class CocoVIDDataset(BaseDataset):
             raise ValueError(
                 f'{self.ann_file}: annotation {annotation.get("id")} on '
                 f'{info["img_path"]} has the unknown class {name!r}, classes are '
-                f'{list(self._metainfo["classes"])} (allow_other_classes=True leaves '
-                'such boxes out)'
+                f'{list(self._metainfo["classes"])} (allow_other_classes=True drops '
+                'such boxes)'
             )
         x, y, w, h = annotation['bbox']
         x1, x2 = (min(max(v, 0), info['width']) for v in (x, x + w))

@@ -1,11 +1,11 @@
-"""Reading of CocoVID json files: every entry has what it must have, or is named."""
+"""Read CocoVID JSON files and check every field that is used."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmengine.fileio import load
 
-MAX_NUMBER = 2**53  # larger ones are not exact in every program that writes json
+MAX_NUMBER = 2**53  # JSON writers that use doubles round larger numbers
 
 Check = Callable[[Any], bool]
 
@@ -41,7 +41,7 @@ def _is_box(value: Any) -> bool:
 ID, NAME = (_is_id, 'a whole number or text'), (_is_text, 'text')
 INT, SIDE = (_is_int, 'a whole number'), (_is_side, 'a whole number > 0')
 FLAG, BOX = (_is_flag, 'true or false'), (_is_box, 'four finite numbers (x, y, w, h)')
-# field: what it must be; those of the second dict may be absent
+# check and description of each field; those of the second dict are optional
 FIELDS: dict[str, tuple[dict, dict]] = {
     'images': (
         dict(id=ID, file_name=NAME, width=SIDE, height=SIDE),
@@ -58,25 +58,26 @@ LISTS = ('images', 'annotations', 'categories')  # `videos` may be absent
 
 
 def read_cocovid(path: str, *, backend_args: dict | None = None) -> Mapping:
-    """Read a json file and look at the type of everything that is used of it.
+    """Read a JSON file and check the type of every field that is used.
 
     Args:
-        path: The json file.
-        backend_args: Its file backend.
+        path: The JSON file.
+        backend_args: File backend of the file.
 
     Returns:
-        The lists images, annotations, categories and videos of dicts.
+        A mapping with the lists of dicts images, annotations, categories and videos.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no json, or an entry lacks a field or has a wrong one.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not JSON, or a field of an entry is missing or
+            wrong.
     """
     try:
         content = load(path, backend_args=backend_args)
     except FileNotFoundError as error:
         raise FileNotFoundError(f'annotation file {path} does not exist') from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path} is cut off or no json: {error!s:.200}') from error
+        raise ValueError(f'{path} is cut off or not JSON: {error!s:.200}') from error
     if not isinstance(content, Mapping) or any(k not in content for k in LISTS):
         raise ValueError(f'{path} must hold the lists {LISTS}')
     content = {'videos': [], **content}
@@ -84,19 +85,29 @@ def read_cocovid(path: str, *, backend_args: dict | None = None) -> Mapping:
         if not isinstance(content[name], list):
             kind = type(content[name]).__name__
             raise ValueError(f'{path}: {name} must be a list, got {kind}')
-        for place, entry in enumerate(content[name]):
-            check_entry(entry, required, optional, place=f'{path}: {name}[{place}]')
+        for index, entry in enumerate(content[name]):
+            check_entry(entry, required, optional, source=f'{path}: {name}[{index}]')
     return content
 
 
-def check_entry(entry: Any, required: dict, optional: dict, *, place: str) -> None:
-    """Refuse an entry that lacks a field or has a wrong one (ValueError)."""
+def check_entry(entry: Any, required: dict, optional: dict, *, source: str) -> None:
+    """Check the fields of an entry.
+
+    Args:
+        entry: The entry.
+        required: Check and description of each field that the entry must have.
+        optional: Check and description of each field that it may have.
+        source: Where the entry was read, for messages.
+
+    Raises:
+        ValueError: If the entry is not a dict, or a field is missing or wrong.
+    """
     if not isinstance(entry, dict):
-        raise ValueError(f'{place} must be a dict, got {entry!r:.80}')
+        raise ValueError(f'{source} must be a dict, got {entry!r:.80}')
     for fields, is_needed in ((required, True), (optional, False)):
         for name, (check, what) in fields.items():
             if name not in entry and not is_needed:
                 continue
             if name not in entry or not check(entry[name]):
                 got = f'{entry[name]!r:.80}' if name in entry else 'nothing'
-                raise ValueError(f'{place}: {name} must be {what}, got {got}')
+                raise ValueError(f'{source}: {name} must be {what}, got {got}')

@@ -1,4 +1,4 @@
-"""Which video and which frame a file name tells."""
+"""Read the video and the frame number from the path of an image."""
 
 import re
 from collections.abc import Mapping
@@ -9,19 +9,21 @@ VIDEO_AND_FRAME = r'(?P<video>.+)/(?P<frame>\d+)'  # images/VIDEO/FRAME
 
 
 class FilePattern:
-    """Read video and frame number off the path of an image.
+    """Read the video and the frame number from the path of an image.
 
-    Frames that follow each other in number make a video; where a number is missing
-    another one begins, so that no pair reaches over a gap and single images are
-    videos of one frame.
+    Frames with consecutive numbers form a video. A new video begins after a missing
+    number, so that no pair spans a gap. A single image is a video of one frame.
 
     Args:
-        pattern: Regular expression with the groups `video` and `frame` (digits),
-            matched against the whole end of the path, without suffix and from the
-            start of some folder or file name on.
-        frame_step: Difference of the numbers of neighbouring frames.
-        snippet_length: Frames a snippet, where several may follow each other without
-            a gap (Cityscapes: 30).
+        pattern: Regular expression with the groups `video` and `frame` (digits). It
+            must match the end of the path without its suffix, from the start of a
+            folder name or of the file name.
+        frame_step: Difference of the numbers of consecutive frames.
+        snippet_length: Frames per snippet, for data sets with several snippets
+            without a gap between them (Cityscapes: 30).
+
+    Raises:
+        ValueError: If the pattern is invalid or lacks a group, or a number is below 1.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class FilePattern:
             self._pattern = re.compile(f'(?:.*/)?(?:{pattern})')
         except re.error as error:
             raise ValueError(
-                f'file_pattern {pattern!r} is no pattern: {error}'
+                f'file_pattern {pattern!r} is not a regular expression: {error}'
             ) from None
         missing = {'video', 'frame'} - set(self._pattern.groupindex)
         if missing:
@@ -53,23 +55,23 @@ class FilePattern:
 
     @classmethod
     def build(cls, cfg: 'str | Mapping | FilePattern') -> 'FilePattern':
-        """Make one of a pattern or of `dict(pattern=..., frame_step=...)`."""
+        """Build one from a pattern, or from a dict of the arguments of this class."""
         if isinstance(cfg, cls):
             return cfg
         return cls(cfg) if isinstance(cfg, str) else cls(**cfg)
 
     @classmethod
-    def of(
+    def for_dataset(
         cls, dataset: Any, cfg: 'str | Mapping | FilePattern | None' = None
     ) -> 'FilePattern | None':
-        """Make the one of a data set.
+        """Build the file pattern of a data set.
 
         Args:
-            dataset: May have a pattern of its own, `FILE_PATTERN`.
-            cfg: Takes its place; a dict only where it says something else.
+            dataset: A data set. Its attribute `FILE_PATTERN`, if any, is the default.
+            cfg: Replaces the default. A dict replaces only the arguments it has.
 
         Returns:
-            The pattern, None where neither says one.
+            The pattern, or None if neither specifies one.
         """
         own = getattr(dataset, 'FILE_PATTERN', None)
         if isinstance(cfg, Mapping) and own is not None:
@@ -78,8 +80,8 @@ class FilePattern:
         cfg = own if cfg is None else cfg
         return None if cfg is None else cls.build(cfg)
 
-    def root_of(self, img_path: str) -> str:
-        """Return what stands before the name of the video in a path that matches."""
+    def get_root(self, img_path: str) -> str:
+        """Return the part of a path that matches before the name of the video."""
         path = img_path.replace('\\', '/')
         match = self._pattern.fullmatch(splitext(path)[0])
         return path[: match.start('video')]
@@ -88,25 +90,27 @@ class FilePattern:
         """Return the video and the frame number in units of `frame_step`.
 
         Raises:
-            ValueError: The pattern does not match.
+            ValueError: If the pattern does not match.
         """
         match = self._pattern.fullmatch(splitext(img_path)[0].replace('\\', '/'))
         if match is None:
             raise ValueError(
-                f'file_pattern {self.pattern!r} does not match {img_path}: it tells '
-                'no video and frame'
+                f'file_pattern {self.pattern!r} does not match {img_path}: cannot read '
+                'its video and frame'
             )
         return match['video'], int(match['frame']) // self.frame_step
 
-    def split(self, videos: Mapping[str, list[tuple]]) -> dict[str, list[tuple]]:
-        """Cut videos at gaps, and runs of several snippets into these.
+    def split_videos(
+        self, videos: Mapping[str, list[tuple]]
+    ) -> dict[str, list[tuple]]:
+        """Split videos at missing frames, and every `snippet_length` frames.
 
         Args:
-            videos: Rows of each, beginning with the frame number.
+            videos: Rows of each video. A row begins with the frame number.
 
         Returns:
-            Rows of each snippet, in order. A video that is whole keeps its name,
-            parts get the number of their first frame after it.
+            Rows of each part, in order. The name of a part is that of its video; if
+            there are several, the number of the first frame is added.
         """
         snippets: dict[str, list[tuple]] = {}
         for name, rows in videos.items():

@@ -1,4 +1,4 @@
-"""Which frames of a `VideoIndex` are delivered."""
+"""Select the items of `VideoPairDataset` from the frames of a `VideoIndex`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,13 +8,16 @@ from mmengine.logging import print_log
 
 from .video_index import VideoIndex
 
-MOST = 2**31 - 1  # of any count of frames
+MAX_COUNT = 2**31 - 1  # of frames, and of offsets
 
 
 class Item(NamedTuple):
-    """Indices of a frame and of its key frame, None for a stream or a draw.
+    """Indices of a frame and its key frame.
 
-    `offset` is the one asked for; a clamped key is nearer.
+    Attributes:
+        cur: Index of the frame.
+        key: Index of the key frame; None in a stream, and where k is drawn.
+        offset: The requested offset. A clamped key frame is nearer.
     """
 
     cur: int
@@ -30,20 +33,24 @@ def select_training(
     max_frames: int | None,
     min_length: int = 1,
 ) -> list[Item]:
-    """Choose labelled frames.
+    """Select labelled frames.
 
     Args:
         index: The frames.
-        filter_cfg: `filter_empty_gt` leaves out frames without boxes, `min_size`
-            those with a shorter side.
-        stride: Take every n-th of the chosen frames of a video.
-        max_frames: Take at most so many of a video, evenly spread.
-        min_length: Leave out videos of fewer frames.
+        filter_cfg: `filter_empty_gt` excludes frames without boxes, `min_size` frames
+            with a shorter side, in pixels.
+        stride: Take every n-th of the selected frames of a video.
+        max_frames: Largest number of frames per video, evenly spread; None is all.
+        min_length: Exclude videos with fewer frames.
+
+    Raises:
+        ValueError: If `filter_cfg` has another option.
     """
     unknown = set(filter_cfg) - {'filter_empty_gt', 'min_size'}
     if unknown:
         raise ValueError(
-            f'filter_cfg knows filter_empty_gt and min_size, got {sorted(unknown)}'
+            'filter_cfg may have the options filter_empty_gt and min_size, got '
+            f'{sorted(unknown)}'
         )
     wanted = index.is_labelled.copy()
     if filter_cfg.get('filter_empty_gt', False):
@@ -64,25 +71,25 @@ def select_training(
 def select_test(
     index: VideoIndex, offsets: Sequence[int] | None, **options
 ) -> tuple[list[Item], int]:
-    """Choose all frames as a stream, or the pairs of :func:`select_pairs`.
+    """Select all frames as a stream, or the pairs of :func:`select_pairs`.
 
     Args:
         index: The frames.
-        offsets: The offsets, None for a stream.
-        options: Of :func:`select_pairs`.
+        offsets: The offsets, or None for a stream.
+        options: Arguments of :func:`select_pairs`.
 
     Returns:
-        The items, and how many labelled frames were left out.
+        The items, and the number of labelled frames that were excluded.
     """
     if offsets is None:
         return [Item(i) for i in range(len(index))], 0
-    items, left_out = select_pairs(index, offsets, **options)
+    items, num_excluded = select_pairs(index, offsets, **options)
     print_log(
-        f'{len(items)} pairs at offsets {list(offsets)}; {left_out} labelled frames '
-        'left out of every offset, for want of predecessors',
+        f'{len(items)} pairs at offsets {list(offsets)}; {num_excluded} labelled '
+        'frames excluded at all offsets, because a key frame is missing at one',
         logger='current',
     )
-    return items, left_out
+    return items, num_excluded
 
 
 def select_pairs(
@@ -95,23 +102,27 @@ def select_pairs(
 ) -> tuple[list[Item], int]:
     """Pair each labelled frame i with k = i - o for every offset o.
 
-    All offsets get the same frames, so that their accuracies compare.
+    All offsets get the same frames, so that their accuracies are comparable.
 
     Args:
         index: The frames.
         offsets: The offsets o >= 0.
-        clamp: Whether the first frame of the video stands in for those before it.
-        missing_is_error: Whether a hole inside a video raises; else its
-            successors are left out, too.
-        stride: Take every n-th of a video's frames that have all their keys.
+        clamp: Whether the first frame of the video replaces key frames before it.
+        missing_is_error: Whether a missing key frame inside a video raises an error.
+            If not, the frames that need it are excluded.
+        stride: Take every n-th frame of a video among those with all key frames.
 
     Returns:
-        The pairs, key by key, so that a model runs N_feat once a key frame, and how
-        many labelled frames were left out.
+        The pairs, grouped by key frame, so that a model runs N_feat once per key
+        frame, and the number of labelled frames that were excluded.
+
+    Raises:
+        ValueError: If `stride` is below 1.
+        FileNotFoundError: If a key frame is missing and `missing_is_error` is set.
     """
     if stride < 1:
         raise ValueError(f'frame_stride must be >= 1, got {stride}')
-    items, left_out = [], 0
+    items, num_excluded = [], 0
     for video, (start, stop) in enumerate(index.spans):
         pairs, complete = [], 0
         first = index.frame_ids[start]
@@ -129,12 +140,12 @@ def select_pairs(
             ]
             if holes and missing_is_error:
                 raise FileNotFoundError(
-                    f'video {index.video_ids[video]!r} has no frames {holes}, keys of '
-                    f'frame {int(index.frame_ids[cur])} (missing="nearest" leaves '
-                    'such frames out)'
+                    f'video {index.video_ids[video]!r} has no frames {holes}, the key '
+                    f'frames of frame {int(index.frame_ids[cur])} (missing="nearest" '
+                    'excludes such frames)'
                 )
             if None in keys:
-                left_out += 1
+                num_excluded += 1
                 continue
             complete += 1
             if (complete - 1) % stride:
@@ -144,52 +155,55 @@ def select_pairs(
                 for key, offset in zip(keys, offsets, strict=True)
             )
         items.extend(sorted(pairs, key=lambda item: (item.key, item.cur)))
-    return items, left_out
+    return items, num_excluded
 
 
-def key_spans(
+def split_at_key_frames(
     index: VideoIndex,
     items: Sequence[Item],
     videos: Sequence[tuple[int, int]],
     interval: int,
 ) -> list[tuple[int, int]]:
-    """Cut the items of each video before its key frames.
+    """Split the items of each video before its key frames.
 
     Args:
         index: The frames.
-        items: To cut; of a stream, without keys, or pairs.
-        videos: (start, stop) of each video's items.
-        interval: From one key frame of a stream to the next.
+        items: Items of a stream, without key frames, or pairs.
+        videos: (start, stop) of the items of each video.
+        interval: Number of frames from one key frame of a stream to the next.
+
+    Returns:
+        (start, stop) of the items of each part, in order.
     """
     edges = []
     for start, stop in videos:
         key = 0
-        for place in range(start, stop):
-            item, frame = items[place], index.frame_ids[items[place].cur]
-            if place == start:
+        for position in range(start, stop):
+            item, frame = items[position], index.frame_ids[items[position].cur]
+            if position == start:
                 is_cut = True
             elif item.key is not None:
-                is_cut = item.key != items[place - 1].key
+                is_cut = item.key != items[position - 1].key
             else:
-                before = index.frame_ids[items[place - 1].cur]
+                before = index.frame_ids[items[position - 1].cur]
                 is_cut = frame != before + 1 or frame - key >= interval
             if is_cut:
-                edges.append(place)
+                edges.append(position)
                 key = frame
     return list(zip(edges, [*edges[1:], len(items)], strict=True))
 
 
 def _is_int(value: object) -> bool:
     is_int = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return is_int and abs(value) <= MOST
+    return is_int and abs(value) <= MAX_COUNT
 
 
 def check_counts(**counts: int) -> None:
-    """Refuse options of VideoPairDataset that are no counts.
+    """Check that options of VideoPairDataset are counts.
 
     Raises:
-        TypeError: If one is no integer.
-        ValueError: If one is less than 1.
+        TypeError: If an option is not an integer.
+        ValueError: If an option is below 1.
     """
     for name, count in counts.items():
         if not _is_int(count):
@@ -204,14 +218,14 @@ def check_options(
     missing: str,
     test_mode: bool,
 ) -> None:
-    """Refuse options of VideoPairDataset that contradict themselves.
+    """Check options of VideoPairDataset.
 
     Raises:
-        TypeError: If offsets are no integers.
-        ValueError: If they make no sense.
+        TypeError: If offsets are not integers.
+        ValueError: If an option is out of range, or two options conflict.
     """
-    given = dict(offset_range=offset_range, test_offsets=test_offsets)
-    for name, offsets in given.items():
+    options = dict(offset_range=offset_range, test_offsets=test_offsets)
+    for name, offsets in options.items():
         if offsets is None and name == 'test_offsets':
             continue
         is_list = isinstance(offsets, Sequence) and not isinstance(offsets, str)

@@ -1,8 +1,8 @@
-"""Random draws of training that depend on where in the training they are made.
+"""Load training data with random draws that depend only on the position in training.
 
-What a generator gives depends on all that was drawn from it before, so a training that
-was interrupted would go on with other draws. Here each item of each batch seeds the
-generators anew, from the training's seed and its own place.
+The numbers of a generator depend on all earlier draws, so an interrupted training would
+continue with other numbers. Here each item of each batch seeds the generators anew, by
+the seed of the training and the position of the item.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,62 +14,63 @@ from dff.random_state import Key, temporarily_seeded
 
 
 class KeyedDataset(Dataset):
-    """A data set asked for (index, key) in the place of an index.
+    """Wrap a data set so that its items are indexed by (index, key).
 
-    Everything else is that of the data set inside.
+    The key seeds the random draws of the item. Other attributes are those of the
+    wrapped data set.
     """
 
     def __init__(self, dataset: Any) -> None:
-        """Keep the data set."""
+        """Wrap `dataset`."""
         self.dataset = dataset
 
     def __len__(self) -> int:
         """Return the number of items."""
         return len(self.dataset)
 
-    def __getitem__(self, place: tuple[int, Key]) -> Any:
-        """Return an item, drawn with the key."""
-        index, key = place
+    def __getitem__(self, index_and_key: tuple[int, Key]) -> Any:
+        """Return an item, with random draws seeded by the key."""
+        index, key = index_and_key
         with temporarily_seeded(key):
             return self.dataset[index]
 
     def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:
-        """Leave transforms out, as YOLOXModeSwitchHook asks, in all parts."""
+        """Skip transforms in all concatenated data sets, for YOLOXModeSwitchHook."""
         for part in getattr(self.dataset, 'datasets', [self.dataset]):
             part.update_skip_type_keys(skip_type_keys)
 
     def __getattr__(self, name: str) -> Any:
-        if name == 'dataset':  # not there yet, while a worker unpickles it
+        if name == 'dataset':  # not set yet while a worker unpickles this object
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
 
 class KeyedBatches:
-    """Batches of another batch sampler, each index with its key.
+    """Batches of another batch sampler, with a key for each index.
 
-    A key is (seed, pass through the data, batch, place in it, index).
+    A key is (seed, pass through the data, batch, position in the batch, index).
 
     Args:
         batches: Batch sampler with a `sampler`.
-        seed: Of the training.
-        skip: Batches to leave out at the start; no item of these is read.
+        seed: Seed of the training.
+        skip: Number of batches to skip at the start. Their items are not read.
     """
 
     def __init__(
         self, batches: Iterable[Sequence[int]], *, seed: int, skip: int = 0
     ) -> None:
         self.batches, self.seed, self.skip = batches, seed, skip
-        self.passes = 0  # that were left out as a whole
+        self.skipped_passes = 0
         self.epoch = 0
 
     @property
     def sampler(self) -> 'KeyedBatches':
-        """Itself: where mmengine's hook and loop say which epoch it is."""
+        """This object, so that mmengine's hook and loop set its epoch."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which pass is next, of those that were not left out."""
-        self.epoch = epoch + self.passes
+        """Set the number of the next pass, not counting skipped passes."""
+        self.epoch = epoch + self.skipped_passes
         for sampler in (self.batches, getattr(self.batches, 'sampler', None)):
             if hasattr(sampler, 'set_epoch'):
                 sampler.set_epoch(self.epoch)
@@ -79,7 +80,7 @@ class KeyedBatches:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[list[tuple[int, Key]]]:
-        """Iterate over the batches that are not left out."""
+        """Iterate over the batches that are not skipped."""
         skip, self.skip = self.skip, 0
         while True:
             number = 0
@@ -88,20 +89,20 @@ class KeyedBatches:
                     skip -= 1
                     continue
                 key = self.seed, self.epoch, number
-                yield [(i, (*key, place, int(i))) for place, i in enumerate(batch)]
+                yield [(i, (*key, at, int(i))) for at, i in enumerate(batch)]
             if not skip or not number:
                 return
-            self.passes += 1
-            self.set_epoch(self.epoch - self.passes + 1)
+            self.skipped_passes += 1
+            self.set_epoch(self.epoch - self.skipped_passes + 1)
 
 
-def with_keyed_draws(loader: DataLoader, *, seed: int, skip: int = 0) -> DataLoader:
-    """Make a loader of the same data with keyed draws.
+def make_keyed_loader(loader: DataLoader, *, seed: int, skip: int = 0) -> DataLoader:
+    """Build a loader of the same data whose draws depend only on the position.
 
     Args:
-        loader: A fresh one: nothing was drawn from its sampler.
-        seed: Of the training.
-        skip: See `KeyedBatches`.
+        loader: A new loader, from whose sampler nothing was drawn.
+        seed: Seed of the training.
+        skip: Number of batches to skip, see `KeyedBatches`.
     """
     workers = {}
     if loader.num_workers:

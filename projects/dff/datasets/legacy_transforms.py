@@ -1,6 +1,6 @@
-"""Resizing and flipping as the release does it, where stock transforms differ.
+"""Resizing and flipping of the released code, where MMDetection's transforms differ.
 
-Boxes (x1, y1, x2, y2) hold their last pixel, as in ``models/rfcn_boxes.py``.
+Boxes (x1, y1, x2, y2) include their last pixel, as in ``models/rfcn/boxes.py``.
 """
 
 from typing import Any
@@ -13,20 +13,19 @@ from mmengine.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class ShortSideResize(Resize):
-    """Resize the shorter side to a length, the longer one at most to another.
+    """Resize the shorter side to a given length, within a limit of the longer side.
 
-    Differs from ``Resize(keep_ratio=True)``, which rounds the sizes (half up) first
-    and samples by their ratios: here one factor, x and y alike, samples the image,
-    and is what boxes are multiplied with and detections divided by. The sides are
-    rounded half to even: 1280 x 720 becomes 1000 x 562, not 563.
+    ``Resize(keep_ratio=True)`` rounds the sides (half up) first and scales x and y by
+    their ratios. This transform scales the image, and boxes, by one factor for x and
+    y, and rounds the sides half to even: 1280 x 720 becomes 1000 x 562, not 563.
     """
 
     def __init__(self, scale: tuple[int, int], **kwargs: Any) -> None:
         """Set the sides.
 
         Args:
-            scale: Limits of the longer and of the shorter side, in any order.
-            kwargs: Those of ``Resize``, except `keep_ratio` and `scale_factor`.
+            scale: Longest longer side and the shorter side, pixels, in any order.
+            kwargs: As for ``Resize``, except `keep_ratio` and `scale_factor`.
         """
         super().__init__(scale=tuple(scale), keep_ratio=False, **kwargs)
 
@@ -43,7 +42,7 @@ class ShortSideResize(Resize):
         results.update(
             img=image,
             img_shape=(height, width),
-            scale=(width, height),  # what masks and label maps are resized to
+            scale=(width, height),  # masks and label maps are resized to it
             scale_factor=(factor, factor),
             keep_ratio=True,
         )
@@ -51,10 +50,10 @@ class ShortSideResize(Resize):
 
 @TRANSFORMS.register_module()
 class LastPixelFlip(RandomFlip):
-    """Flip so that pixel x becomes pixel W - 1 - x, in boxes as in the image.
+    """Flip boxes like pixels: pixel x becomes pixel W - 1 - x.
 
-    The stock transform mirrors corners about W, so that a box that holds its last
-    pixel ends up one pixel too far right (or low).
+    MMDetection's transform maps the corner x to W - x. A box that includes its last
+    pixel then ends up one pixel too far right (or down).
     """
 
     @autocast_box_type()

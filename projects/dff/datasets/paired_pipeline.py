@@ -1,4 +1,4 @@
-"""One pipeline, run on two frames from the same random state."""
+"""Run a pipeline on two frames with the same random draws."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,16 +36,16 @@ def _type_names(cfg: Any) -> Iterator[str]:
 
 
 def check_pairable(pipeline: Sequence, dataset: Any) -> None:
-    """Refuse transforms that two frames cannot share, by name.
+    """Check, by name, that two frames can share all transforms.
 
     Raises:
-        ValueError: The pipeline or the data set holds such a thing.
+        ValueError: If the pipeline or the data set has one that cannot be shared.
     """
     refused = sorted(set(_type_names(pipeline)) & UNPAIRABLE_TRANSFORMS)
     if refused:
         raise ValueError(
-            f'transforms {refused} mix in other images or random numbers of their '
-            'own, so key and cur cannot share them: leave them out of the pipeline'
+            f'transforms {refused} mix in other images or use random numbers of '
+            'their own, so key and cur cannot share them: remove them from the pipeline'
         )
     refused = sorted(set(_type_names(dataset)) & UNPAIRABLE_DATASETS)
     if refused:
@@ -53,47 +53,55 @@ def check_pairable(pipeline: Sequence, dataset: Any) -> None:
 
 
 class PairedPipeline:
-    """Run a pipeline on single frames, or on `cur` and `key` alike.
+    """Run a pipeline on single frames, or on `cur` and `key` in the same way.
 
-    The label map of a frame that is not labelled is not looked for.
+    Label maps of unlabelled frames are not loaded.
     """
 
     def __init__(self, pipeline: Sequence) -> None:
-        """Build the transforms (`Compose`)."""
+        """Build the transforms."""
         self.compose = Compose(pipeline)
 
-    def leave_out(self, names: Sequence[str]) -> None:
-        """Leave out the transforms of these class names from now on."""
+    def remove_transforms(self, names: Sequence[str]) -> None:
+        """Remove the transforms with these class names."""
         self.compose.transforms = [
             transform
             for transform in self.compose.transforms
             if type(transform).__name__ not in names
         ]
 
-    def single(self, info: dict) -> dict | None:
-        """Run the pipeline once.
+    def run_single(self, info: dict) -> dict | None:
+        """Run the pipeline on one frame.
+
+        Args:
+            info: The data set's description of the frame.
 
         Returns:
-            What the pipeline packs, None where a transform gave the frame up.
+            The packed frame, or None if a transform rejected it.
+
+        Raises:
+            FileNotFoundError: If the image does not exist.
+            ValueError: If the image cannot be read, or does not fit its label map.
         """
         return self._run(info)[0]
 
-    def pair(self, cur_info: dict, key_path: str) -> tuple[dict, dict] | None:
+    def run_pair(self, cur_info: dict, key_path: str) -> tuple[dict, dict] | None:
         """Run the pipeline on `cur`, then on `key`, with the same random draws.
 
-        The key's run gets the annotations of `cur`: transforms that look at boxes
-        or labels (crops) then decide alike. Its own are not needed.
+        The run on `key` gets the annotations of `cur`, so that transforms which depend
+        on boxes or labels (crops) do the same to both frames.
 
         Args:
             cur_info: The data set's description of the labelled frame.
             key_path: Image of the key frame.
 
         Returns:
-            (cur, key) as packed, or None where a transform gave a frame up.
+            The packed frames (cur, key), or None if a transform rejected one.
 
         Raises:
-            ValueError: The frames differ in size, or the pipeline drew
-                differently for them.
+            FileNotFoundError: If an image does not exist.
+            ValueError: If an image cannot be read, the frames differ in size, or the
+                pipeline used different random numbers for them.
         """
         key_info = _with_image(cur_info, key_path)
         cur_path = cur_info['img_path']
@@ -114,8 +122,8 @@ class PairedPipeline:
             return None
         if not drew_alike or cur['inputs'].shape != key['inputs'].shape:
             raise ValueError(
-                f'the pipeline treated {cur_path} and {key_path} differently: a '
-                'transform draws random numbers that depend on the pixels'
+                f'the pipeline treated {cur_path} and {key_path} differently: the '
+                'random numbers of a transform depend on the pixels'
             )
         return cur, key
 
@@ -130,8 +138,8 @@ class PairedPipeline:
             try:
                 results = transform(results)
             except (AssertionError, cv2.error, OSError, ValueError) as error:
-                if size is None:  # the frame was not read yet
-                    raise _unread(path, error) from error
+                if size is None:  # the image was not read yet
+                    raise _make_read_error(path, error) from error
                 raise
             if results is None:
                 return None, size
@@ -142,15 +150,15 @@ class PairedPipeline:
         return results, size
 
 
-def _unread(path: str, error: Exception) -> Exception:
-    """Make the error of a frame that a transform could not read."""
+def _make_read_error(path: str, error: Exception) -> Exception:
+    """Return the error to raise for a frame that a transform could not read."""
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(f'frame {path} does not exist')
     return ValueError(f'cannot read frame {path}: {error}')
 
 
 def _check_map(label_map: np.ndarray, info: dict, size: tuple | None) -> None:
-    """Refuse a label map that does not lie on its image pixel by pixel."""
+    """Check that a label map has the size of its image."""
     if size is not None and label_map.shape != size:
         raise ValueError(
             f'label map {info["seg_map_path"]} must have the size {size} (H, W) of '
@@ -159,7 +167,7 @@ def _check_map(label_map: np.ndarray, info: dict, size: tuple | None) -> None:
 
 
 def _with_image(info: dict, img_path: str) -> dict:
-    """Copy a description, with another image."""
+    """Copy a description and replace its image."""
     other = copy.deepcopy(info)
     other['img_path'] = img_path
     return other

@@ -1,4 +1,4 @@
-"""Random smooth motion of a picture, and its inverse.
+"""Random smooth motion of an image, and its inverse.
 
 Shapes: H, W image. Points and displacements are (H, W, 2) float32, x and y in pixels.
 """
@@ -12,36 +12,36 @@ import numpy as np
 
 INVERSION_STEPS = 6
 BORDER = cv2.BORDER_REFLECT_101
-MIN_PART = 100  # pixels; less is no object, but noise of the annotation
-# Things move on their own by far more than the picture, towards the camera, too.
+MIN_PART = 100  # pixels; smaller parts are noise of the annotation
+# Objects move much more than the background, also towards the camera.
 OBJECTS = dict(shift=0.12, zoom=0.4, turn=0.1, stretch=0.05, tilt=0.1, rest=0.0)
-MAX_TILT = 0.5  # no point of the picture goes behind the camera
+MAX_TILT = 0.5  # keeps every point of the image in front of the camera
 
 
 @dataclass(frozen=True)
 class Motion:
-    """A motion between two pictures ``cur`` and ``key``.
+    """A motion between two images ``cur`` and ``key``.
 
     Attributes:
         matrix: Homography (3, 3) from ``key`` to ``cur``, pixels.
-        rest: Smooth displacement (H, W, 2) that is added behind it, on the grid of
-            ``key``; None is none.
+        rest: Smooth displacement (H, W, 2) on the pixels of ``key``, added after the
+            homography; or None.
     """
 
     matrix: np.ndarray
     rest: np.ndarray | None = None
 
     def to_cur(self, size: tuple[int, int]) -> np.ndarray:
-        """Give the point (H, W, 2) of ``cur`` that each pixel of ``key`` shows."""
+        """Return the point (H, W, 2) of ``cur`` that each pixel of ``key`` shows."""
         points = cv2.perspectiveTransform(grid(size), self.matrix)
         return points if self.rest is None else points + self.rest
 
     def flow(self, size: tuple[int, int]) -> np.ndarray:
-        """Give the flow (H, W, 2) of each pixel of ``cur`` into ``key``.
+        """Return the flow (H, W, 2) of each pixel of ``cur`` into ``key``.
 
-        The rest is undone by fixed-point iteration, right to some thousandths of a
-        pixel (OpenCV interpolates in steps of 1/32); outside of the picture it is
-        taken to go on as at the border.
+        The rest is inverted by fixed-point iteration, exact to some thousandths of a
+        pixel (OpenCV interpolates in steps of 1/32). Outside the image it has the
+        values of the border.
         """
         points = grid(size)
         back = np.linalg.inv(self.matrix)
@@ -59,24 +59,24 @@ class Motion:
         return where - points
 
     def then(self, other: 'Motion') -> 'Motion':
-        """Give the homography of this motion followed by another, without rests."""
+        """Compose the homographies of this motion and the next, without the rests."""
         return Motion(self.matrix @ other.matrix)
 
 
 @dataclass(frozen=True)
 class RandomMotion:
-    """Draw motions: shift, zoom, turn, stretch and tilt, and a smooth rest.
+    """Draw motions of shift, zoom, turn, stretch and tilt, and a smooth rest.
 
-    All figures are for the largest ``amount``, 1; smaller ones scale them down.
+    All values are for an ``amount`` of 1. Smaller amounts scale them down.
 
     Attributes:
         shift: Standard deviation of the shift, a fraction of the diagonal.
         zoom: Standard deviation of the logarithm of the zoom, about a random point.
         turn: Standard deviation of the turn, radians.
-        stretch: Standard deviation of the entries of the rest of the matrix.
-        tilt: Standard deviation of the change of the zoom over the diagonal.
+        stretch: Standard deviation of noise added to the 2 x 2 matrix.
+        tilt: Standard deviation of the change of the zoom along the diagonal.
         rest: Standard deviation of the smooth rest, a fraction of the diagonal.
-        rest_cells: Cells of the smooth rest a side; fewer are smoother.
+        rest_cells: Random values per side of the rest; fewer are smoother.
     """
 
     shift: float = 0.04
@@ -92,7 +92,7 @@ class RandomMotion:
 
         Args:
             size: (H, W).
-            amount: 0 (none) to 1.
+            amount: Amount of motion, 0 (none) to 1.
         """
         height, width = size
         diagonal = float(np.hypot(height, width))
@@ -121,7 +121,7 @@ class RandomMotion:
 
 @lru_cache(maxsize=8)
 def grid(size: tuple[int, int]) -> np.ndarray:
-    """Give the coordinates (H, W, 2), x and y, of every pixel; not to be written to."""
+    """Return the coordinates (H, W, 2), x and y, of every pixel; read-only."""
     rows, columns = np.mgrid[: size[0], : size[1]]
     points = np.stack([columns, rows], axis=-1).astype(np.float32)
     points.flags.writeable = False
@@ -129,12 +129,12 @@ def grid(size: tuple[int, int]) -> np.ndarray:
 
 
 def sample(image: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Read ``image`` at the points (H, W, 2); it is mirrored beyond its borders."""
+    """Sample ``image`` (H, W, 3) at points (H, W, 2); mirror it outside its borders."""
     return cv2.remap(image, where, None, cv2.INTER_LINEAR, borderMode=BORDER)
 
 
 def sample_inside(mask: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Read a mask at the points (H, W, 2), 0 beyond its borders."""
+    """Sample a mask (H, W) at points (H, W, 2); 0 outside its borders."""
     return cv2.remap(mask, where, None, cv2.INTER_NEAREST, borderValue=0)
 
 
@@ -146,17 +146,17 @@ def lay_over(
     mask: np.ndarray,
     motion: Motion,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lay a piece over both pictures, in its place over ``cur``, moved over ``key``.
+    """Paste an object onto ``cur``, and onto ``key`` after its motion.
 
     Args:
-        cur: (H, W, 3), changed in place.
-        key: (H, W, 3).
-        piece: (H, W, 3), the picture that it is cut out of.
-        mask: (H, W) uint8, 1 where it is.
-        motion: Its motion.
+        cur: Image (H, W, 3), changed in place.
+        key: Image (H, W, 3).
+        piece: Image (H, W, 3) that contains the object.
+        mask: (H, W) uint8, 1 on the object in ``piece`` and ``cur``.
+        motion: Motion of the object.
 
     Returns:
-        The new ``key``, and where the piece is in it (H, W), bool.
+        The new ``key`` (H, W, 3), and the mask (H, W), bool, of the object in it.
     """
     inside = mask.astype(bool)
     cur[inside] = piece[inside]
@@ -166,14 +166,14 @@ def lay_over(
 
 
 def draw_part(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray | None:
-    """Cut one connected part of some classes out of a label map, at random.
+    """Draw a connected part of a label map whose pixels have one of some classes.
 
     Args:
-        labels: (H, W).
-        classes: Labels of what may be cut out.
+        labels: Label map (H, W).
+        classes: Labels that the part may have.
 
     Returns:
-        Mask (H, W) uint8, 1 inside; None where no part has ``MIN_PART`` pixels.
+        Mask (H, W) uint8, 1 inside; None if no part has ``MIN_PART`` pixels.
     """
     wanted = np.isin(labels, classes).astype(np.uint8)
     _, parts, stats, _ = cv2.connectedComponentsWithStats(wanted)
@@ -188,7 +188,7 @@ def draw_shape(size: tuple[int, int], *, radius: tuple[float, float]) -> np.ndar
 
     Args:
         size: (H, W).
-        radius: Range of its mean radius, a fraction of the shorter side.
+        radius: Range of the mean radius, a fraction of the shorter side.
 
     Returns:
         Mask (H, W) uint8, 1 inside.

@@ -1,4 +1,4 @@
-"""Mixing of data sets at a ratio that holds over time and ranks."""
+"""Mix data sets at a ratio that holds over time and ranks."""
 
 import itertools
 import math
@@ -11,13 +11,13 @@ from torch.utils.data import Sampler
 
 
 def spread_sources(ratio: Sequence[int]) -> Iterator[int]:
-    """Yield sources without end, each as evenly spread as its share allows.
+    """Yield the number of a source without end, each as evenly spread as possible.
 
-    The next source is the one furthest behind its share. Every run of `sum(ratio)`
-    draws (by the greatest common divisor) holds each source exactly at its ratio.
+    The next source is the one furthest behind its share. After every `sum(ratio)`
+    draws, divided by the greatest common divisor, each source has exactly its share.
 
     Args:
-        ratio: Positive whole numbers, one a source.
+        ratio: Positive whole numbers, one per source.
     """
     period = sum(ratio)
     credits = [0] * len(ratio)
@@ -30,16 +30,16 @@ def spread_sources(ratio: Sequence[int]) -> Iterator[int]:
 
 @DATA_SAMPLERS.register_module()
 class RatioSampler(Sampler):
-    """Draw from the parts of a `ConcatDataset` at a ratio, without end.
+    """Draw from the sources of a `ConcatDataset` at a ratio, without end.
 
-    Where stock samplers fix the share of a source in each batch, which at batch 1
-    never draws the second, this one fixes it over consecutive draws of a rank, so
-    that it holds at any batch size. Ranks start in different places of the
-    sequence of sources: no rank is tied to a source, and one step's draws over
-    all ranks are at the ratio too, as nearly as whole numbers allow.
+    MMDetection's samplers fix the share of a source in each batch, which at batch size
+    1 never draws the second source. This sampler fixes it over consecutive draws of a
+    rank, so that it holds at any batch size. Ranks start at different positions in the
+    sequence of sources. So no rank is tied to a source, and the draws of all ranks in
+    one step have the ratio, too, as nearly as whole numbers allow.
 
-    A source is gone through in an order shuffled anew each time; ranks take turns in
-    it, so nothing is drawn twice before all is drawn. For `IterBasedTrainLoop`.
+    Each pass through a source has a new random order. The ranks share this order, so
+    that no item is drawn twice before all are drawn. Use it with `IterBasedTrainLoop`.
     """
 
     def __init__(
@@ -53,14 +53,15 @@ class RatioSampler(Sampler):
 
         Args:
             dataset: `ConcatDataset` of the sources.
-            ratio: Positive whole numbers, one a source: VID + DET at `[2, 1]` in
-                the paper, at the lengths of the lists in the release.
-            shuffle: Whether to shuffle within each source.
-            seed: The same on all ranks; None agrees on a random one.
+            ratio: Positive whole numbers, one per source. VID + DET: `[2, 1]` in the
+                paper, the lengths of the two lists in the released code.
+            shuffle: Whether to shuffle each source.
+            seed: Seed, the same on all ranks; None makes the ranks agree on a random
+                one.
 
         Raises:
-            TypeError: If the data set has no parts.
-            ValueError: If `ratio` does not fit them, or a part is empty.
+            TypeError: If the data set is not a `ConcatDataset`.
+            ValueError: If `ratio` does not fit the sources, or a source is empty.
         """
         if not hasattr(dataset, 'datasets'):
             raise TypeError(
@@ -75,7 +76,7 @@ class RatioSampler(Sampler):
                 f'{len(self.sizes)} sources, got {list(ratio)}'
             )
         if not all(self.sizes):
-            raise ValueError(f'every source must hold data, got sizes {self.sizes}')
+            raise ValueError(f'no source may be empty, got sizes {self.sizes}')
         divisor = math.gcd(*ratio)
         self.ratio = [part // divisor for part in ratio]
         self.shuffle = shuffle
@@ -95,14 +96,14 @@ class RatioSampler(Sampler):
         return (next(items[source]) for source in sources)
 
     def __len__(self) -> int:
-        """Return the number of items of the data set, as endless samplers do."""
+        """Return the number of items of the data set, like other endless samplers."""
         return len(self.dataset)
 
     def set_epoch(self, epoch: int) -> None:
         """Do nothing: there are no epochs."""
 
     def _items_of(self, source: int) -> Iterator[int]:
-        """Yield the items of a source for all ranks, pass after pass."""
+        """Yield the items of a source for all ranks, without end."""
         offset, size = sum(self.sizes[:source]), self.sizes[source]
         generator = torch.Generator()
         generator.manual_seed(self.seed + source)

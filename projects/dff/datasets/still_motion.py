@@ -1,4 +1,4 @@
-"""A key frame for a still: the picture and things in it, moved."""
+"""Make a key frame for a still image by moving the image and objects in it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,20 +11,21 @@ from .random_displacement import OBJECTS, RandomMotion, draw_part, lay_over, sam
 
 
 class StillMotion:
-    """Make a frame pair of a single image, labels included.
+    """Make a frame pair from a single image and its labels.
 
-    The key frame is the image moved as a whole. Things that are cut out of other
-    images by their labels may be laid over it, as in :class:`SyntheticMotion`; each
-    moves in its own way, too, and brings its labels into ``cur``.
+    The key frame is the moved image. Objects cut out of other images by their labels
+    can be pasted onto it, as in :class:`SyntheticMotion`. Each object has a motion of
+    its own, too, and its labels are pasted into those of ``cur``.
 
     Args:
-        part_classes: Labels of such things; none by default.
-        num_parts: Smallest and largest number of them.
-        parts: Arguments of :class:`RandomMotion` for them, over ``OBJECTS``.
-        background: Likewise for the image.
+        part_classes: Labels of the objects to paste; none by default.
+        num_parts: Smallest and largest number of objects per pair.
+        parts: Arguments of :class:`RandomMotion` for the objects. They override
+            ``OBJECTS``.
+        background: Arguments of :class:`RandomMotion` for the image.
 
     Raises:
-        ValueError: If ``num_parts`` makes no sense.
+        ValueError: If ``num_parts`` is not 0 <= low <= high.
     """
 
     def __init__(
@@ -42,15 +43,15 @@ class StillMotion:
         self.parts = RandomMotion(**{**OBJECTS, **(parts or {})})
 
     def make_key(self, packed: dict, draw_other: Callable[[], dict | None]) -> Tensor:
-        """Give the key frame (3, H, W) of an item; parts change the item itself.
+        """Return the key frame (3, H, W) of an item; pasted objects change the item.
 
         Args:
-            packed: ``inputs`` (3, H, W) uint8 and ``data_samples``, with
-                ``gt_sem_seg`` where there are parts.
-            draw_other: Gives another item, or None.
+            packed: ``inputs`` (3, H, W) uint8 and ``data_samples``, which need a
+                ``gt_sem_seg`` (1, H, W) if ``part_classes`` are set.
+            draw_other: Function that returns another item, or None.
 
         Raises:
-            ValueError: If there are parts, but no label maps to cut them out of.
+            ValueError: If ``part_classes`` are set, but an item has no label map.
         """
         cur = _to_array(packed['inputs'])
         size = cur.shape[:2]
@@ -59,7 +60,7 @@ class StillMotion:
         key = sample(cur, moving.to_cur(size))
         if not self.part_classes:
             return _to_tensor(key)
-        labels = _labels_of(packed).numpy()  # shares its memory
+        labels = _labels_of(packed).numpy()  # shares memory with the item
         for _ in range(np.random.randint(self.num_parts[0], self.num_parts[1] + 1)):
             other = draw_other()
             if other is None or other['inputs'].shape[1:] != size:
@@ -81,8 +82,8 @@ def _labels_of(packed: dict) -> Tensor:
     labels: Any = packed['data_samples'].get('gt_sem_seg')
     if labels is None:
         raise ValueError(
-            'part_classes are cut out of label maps, but the samples have no '
-            '`gt_sem_seg`: leave part_classes away, or load annotations'
+            'part_classes need label maps, but the samples have no `gt_sem_seg`: '
+            'remove part_classes, or load annotations'
         )
     return labels.data[0]  # (H, W)
 

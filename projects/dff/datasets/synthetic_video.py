@@ -1,8 +1,8 @@
 """Seeded videos of textured shapes, with exact boxes and label maps.
 
-Shapes move, turn, change size and hide each other over a panning background.
-Every texture moves with its shape, so the motion can be seen inside it too. A box
-is the visible extent of its shape, in pixels, right and bottom exclusive.
+Shapes move, turn, change size and occlude each other over a panning background. Every
+texture moves with its shape, so that the motion is visible inside it, too. A box is the
+visible extent of its shape, in pixels, right and bottom exclusive.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 
 SYNTHETIC_CLASSES = ('circle', 'square', 'triangle')
 SEGMENTATION_CLASSES = ('background', *SYNTHETIC_CLASSES)
-MIN_VISIBLE = 0.15  # below this share of its area a shape is to be ignored
+MIN_VISIBLE = 0.15  # visible share of its area below which a shape is ignored
 SIDES = dict(circle=None, square=4, triangle=3)
 PATCH = 96  # side of an object's texture, pixels
 
@@ -28,8 +28,8 @@ class SyntheticFrame:
         label_map: (H, W) uint8, index into `SEGMENTATION_CLASSES`.
         boxes: (R, 4) float32, visible extents (x1, y1, x2, y2).
         labels: (R,) int64, index into `SYNTHETIC_CLASSES`.
-        instance_ids: (R,) int64, the same shape over a video.
-        is_ignored: (R,) bool, hardly visible.
+        instance_ids: (R,) int64, number of the shape in the video.
+        is_ignored: (R,) bool, true if less than `MIN_VISIBLE` of a shape is visible.
     """
 
     image: np.ndarray
@@ -50,7 +50,7 @@ def make_texture(
     """Sum smooth noise of several scales around a colour.
 
     Args:
-        rng: Where to draw from.
+        rng: Random number generator.
         size: (width, height).
         colour: BGR, 0..255.
         contrast: Standard deviation of the brightness, grey levels.
@@ -60,7 +60,7 @@ def make_texture(
     """
     width, height = size
     noise = np.zeros((height, width), np.float32)
-    for cell in (4, 8, 16, 32):  # pixels a noise cell
+    for cell in (4, 8, 16, 32):  # pixels per noise cell
         grid = rng.standard_normal((height // cell + 2, width // cell + 2))
         noise += cv2.resize(
             grid.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
@@ -75,13 +75,13 @@ def _vivid_colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def _reflect(value: float, length: float) -> float:
-    """Fold a straight path into [0, length], as a ball between two walls."""
+    """Fold a straight path into [0, length], like a ball between two walls."""
     value = value % (2 * length)
     return min(value, 2 * length - value)
 
 
 class _Shape:
-    """One moving shape: its path and texture, drawn once."""
+    """A moving shape with a random path and texture."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int]) -> None:
         self.size = size
@@ -99,7 +99,7 @@ class _Shape:
         self.texture[stripes] = 0.6 * self.texture[stripes]
 
     def pose(self, time: float) -> tuple[np.ndarray, float, float]:
-        """Return centre (x, y), radius and angle at a frame."""
+        """Return centre (x, y), radius and angle at a time in frames."""
         path = self.start + self.velocity * time
         centre = np.array(
             [_reflect(p, s) for p, s in zip(path, self.size, strict=True)]
@@ -111,10 +111,10 @@ class _Shape:
     def draw(
         self, image: np.ndarray, instances: np.ndarray, *, time: float, number: int
     ) -> int:
-        """Paint the shape over `image` and `number` over `instances`.
+        """Paint the shape onto `image` (H, W, 3) and `number` onto `instances` (H, W).
 
         Returns:
-            The shape's area inside the image, in pixels, hidden parts included.
+            The area of the shape in the image, in pixels, including occluded parts.
         """
         centre, radius, angle = self.pose(time)
         inside = self._covers(instances.shape, centre, radius, angle)
@@ -137,14 +137,14 @@ class _Shape:
     def _covers(
         self, shape: tuple[int, int], centre: np.ndarray, radius: float, angle: float
     ) -> np.ndarray:
-        """Tell of each pixel centre, (H, W) bool, whether the shape covers it."""
+        """Return a mask (H, W), bool, of the pixel centres that the shape covers."""
         height, width = shape
         x = np.arange(width) - centre[0]
         y = (np.arange(height) - centre[1])[:, None]
         sides = SIDES[SYNTHETIC_CLASSES[self.label]]
         if sides is None:
             return x**2 + y**2 <= radius**2
-        # A regular polygon is where every side's normal reaches at most its distance.
+        # A regular polygon is the intersection of the half-planes of its sides.
         inside = np.ones(shape, bool)
         for side in range(sides):
             normal = angle + 2 * math.pi * (side + 0.5) / sides
@@ -154,7 +154,7 @@ class _Shape:
 
 
 class SyntheticVideo:
-    """A video of moving shapes; iterate over it to get its frames."""
+    """A video of moving shapes. Iterate over it to get its frames."""
 
     def __init__(
         self,
@@ -170,10 +170,13 @@ class SyntheticVideo:
         Args:
             num_frames: Length of the video.
             size: (width, height) in pixels, at least 32 each.
-            seed: Equal seeds give equal videos.
-            num_objects: Number of shapes, by default drawn from 3 to 6.
-            speed: At 1 a shape moves by 0.3 to 1.6 % of the width a frame; 0.5 is
+            seed: Equal seeds produce equal videos.
+            num_objects: Number of shapes; None draws it from 3 to 6.
+            speed: At 1 a shape moves by 0.3 to 1.6 % of the width per frame; 0.5 is
                 the same scene at twice the frame rate.
+
+        Raises:
+            ValueError: If a number is too small.
         """
         if num_frames < 1:
             raise ValueError(f'num_frames must be >= 1, got {num_frames}')
@@ -192,14 +195,14 @@ class SyntheticVideo:
         grey = rng.uniform(70, 180) + rng.uniform(-15, 15, 3)  # pale, any tint
         self.background = make_texture(rng, wide, colour=grey, contrast=22)
         self.pan_start = rng.uniform(0, 2 * self.margin, 2)
-        self.pan_speed = rng.uniform(-1.0, 1.0, 2)  # pixels a frame
+        self.pan_speed = rng.uniform(-1.0, 1.0, 2)  # pixels per frame
 
     def __len__(self) -> int:
         """Return the number of frames."""
         return self.num_frames
 
     def __iter__(self) -> Iterator[SyntheticFrame]:
-        """Render frame after frame."""
+        """Render one frame after another."""
         for time in range(self.num_frames):
             yield self.render(time)
 
@@ -223,7 +226,7 @@ class SyntheticVideo:
 def _annotate(
     image: np.ndarray, instances: np.ndarray, labels: list[int], areas: list[int]
 ) -> SyntheticFrame:
-    """Read boxes and labels off the map of visible shapes (0 is background)."""
+    """Compute boxes and labels from the map of visible shapes (0 is background)."""
     rows = []
     label_map = np.zeros(instances.shape, np.uint8)
     for number, (label, area) in enumerate(zip(labels, areas, strict=True), start=1):
@@ -252,17 +255,17 @@ def rigid_shift_video(
     seed: int = 0,
     num_objects: int = 6,
 ) -> list[SyntheticFrame]:
-    """Make a video that moves as a whole, by a whole number of pixels a frame.
+    """Make a video that moves as a whole, by a whole number of pixels per frame.
 
     Frame t at (x, y) is frame 0 at (x - t * step[0], y - t * step[1]) wherever that
     is inside: the flow from frame i to frame k is (k - i) * step everywhere.
 
     Args:
         num_frames: Length of the video.
-        step: Motion (x, y) of the content, pixels a frame.
+        step: Motion (x, y) of the content, pixels per frame.
         size: (width, height) of a frame.
-        seed: Equal seeds give equal videos.
-        num_objects: Shapes in the scene, some perhaps outside a given frame.
+        seed: Equal seeds produce equal videos.
+        num_objects: Number of shapes in the scene. A frame may not show all of them.
     """
     travel = [(num_frames - 1) * abs(int(s)) for s in step]
     canvas_size = (size[0] + travel[0], size[1] + travel[1])

@@ -1,14 +1,14 @@
-"""Text files that users bring."""
+"""Read text files of users."""
 
 from pathlib import Path
 
 
 def read_text(path: str | Path) -> str:
-    """Read UTF-8 text.
+    """Read a UTF-8 text file.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no UTF-8 text.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not UTF-8 text.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Frames of a stock data set, as videos ordered by frame id."""
+"""Index the frames of a data set by video and frame id."""
 
 from collections import defaultdict
 
@@ -10,21 +10,23 @@ from .file_pattern import FilePattern
 
 
 class VideoIndex:
-    """Flat list of the frames of a data set: video after video, by frame id.
+    """Flat list of the frames of a data set, ordered by video and frame id.
 
-    Three kinds of data sets are understood: one item a frame, with `video_id` and
-    `frame_id` (`CocoVIDDataset`); one item a video, with a list `images`
-    (MMDetection's `BaseVideoDataset`); and one item an image whose file name tells
-    video and frame (`file_pattern`; any data set of MMSegmentation). Otherwise every
-    item is a still, a video of one frame; that must be asked for.
+    An item of the data set may be
 
-    A frame that names a label map is labelled if the map is there.
+    - a frame with `video_id` and `frame_id` (`CocoVIDDataset`),
+    - a video with a list `images` (MMDetection's `BaseVideoDataset`),
+    - an image whose file name contains the video and the frame number
+      (`file_pattern`; any data set of MMSegmentation),
+    - with `as_stills`, a still image: a video of one frame.
+
+    A frame with the path of a label map is labelled if that file exists.
 
     Attributes:
         frame_ids: Frame id of each frame.
         is_labelled: Whether each frame is annotated.
-        num_instances: Boxes of each frame that are not to be ignored.
-        min_sides: Shorter side of each frame, -1 where the data set is silent.
+        num_instances: Number of boxes of each frame that are not ignored.
+        min_sides: Shorter side of each frame in pixels, -1 if it is unknown.
         spans: (start, stop) of each video.
     """
 
@@ -35,12 +37,16 @@ class VideoIndex:
         as_stills: bool = False,
         file_pattern: FilePattern | None = None,
     ) -> None:
-        """Walk through the data set once.
+        """Read the description of every item once.
 
         Args:
-            dataset: What to index; nothing of it is copied.
+            dataset: Data set to index.
             as_stills: Whether items without video information are stills.
-            file_pattern: What tells video and frame where the data set does not.
+            file_pattern: Reads video and frame from the paths of the images.
+
+        Raises:
+            ValueError: If an item has no video information, a video has a frame twice,
+                or two folders hold videos of one name.
         """
         self.dataset = dataset
         videos, roots = defaultdict(list), {}
@@ -52,24 +58,26 @@ class VideoIndex:
                 frame_id = image.get('frame_id')
                 if file_pattern is not None:
                     video_id, frame_id = file_pattern.parse(image['img_path'])
-                    root = file_pattern.root_of(image['img_path'])
+                    root = file_pattern.get_root(image['img_path'])
                     if roots.setdefault(video_id, root) != root:
-                        raise ValueError(_ambiguous(video_id, roots[video_id], root))
+                        raise ValueError(_name_clash(video_id, roots[video_id], root))
                 elif video_id is None or frame_id is None:
                     self._check_still(image, as_stills)
                     video_id, frame_id = f'still_{image.get("img_id", idx)}', 0
                 source = position if 'images' in item else -1
                 videos[video_id].append((frame_id, idx, source, *self._describe(image)))
-        self._flatten(videos if file_pattern is None else file_pattern.split(videos))
+        if file_pattern is not None:
+            videos = file_pattern.split_videos(videos)
+        self._flatten(videos)
 
     def __len__(self) -> int:
         """Return the number of frames."""
         return len(self.frame_ids)
 
     def get_info(self, index: int) -> dict:
-        """Return the data set's own description of a frame, a fresh dict.
+        """Return the data set's description of a frame, as a new dict.
 
-        It always holds video_id, frame_id, video_name and is_labelled.
+        It always contains video_id, frame_id, video_name and is_labelled.
         """
         source, position = self._sources[index]
         info = self.dataset.get_data_info(int(source))
@@ -88,7 +96,7 @@ class VideoIndex:
         return int(np.searchsorted(self._stops, index, side='right'))
 
     def find(self, video: int, frame_id: int) -> int | None:
-        """Return the index of a frame of a video, None where there is none."""
+        """Return the index of a frame of a video, or None if it does not exist."""
         start, stop = self.spans[video]
         index = start + int(np.searchsorted(self.frame_ids[start:stop], frame_id))
         if index < stop and self.frame_ids[index] == frame_id:
@@ -98,10 +106,10 @@ class VideoIndex:
     def _check_still(self, image: dict, as_stills: bool) -> None:
         if not as_stills:
             raise ValueError(
-                f'{type(self.dataset).__name__} gives no video information: '
+                f'{type(self.dataset).__name__} has no video information: '
                 f'{image.get("img_path")} has no video_id and frame_id. If these '
-                'are single images, say as_stills=True (then k = i); if the file '
-                'name tells video and frame, name a file_pattern'
+                'are single images, set as_stills=True (then k = i). If the file names '
+                'contain the video and the frame number, set file_pattern'
             )
 
     @staticmethod
@@ -126,7 +134,7 @@ class VideoIndex:
             if repeated:
                 source = getattr(self.dataset, 'ann_file', None) or type(self.dataset)
                 raise ValueError(
-                    f'video {video_id!r} of {source} holds frames twice: {repeated}'
+                    f'video {video_id!r} of {source} has frames twice: {repeated}'
                 )
             self.spans.append((len(rows), len(rows) + len(frames)))
             rows.extend(frames)
@@ -139,9 +147,9 @@ class VideoIndex:
         self._stops = np.array([stop for _, stop in self.spans], dtype=np.int64)
 
 
-def _ambiguous(video_id: str, *roots: str) -> str:
+def _name_clash(video_id: str, *roots: str) -> str:
     return (
-        f'video {video_id!r} is there twice, below {roots[0]!r} and {roots[1]!r}: '
-        'name a file_pattern whose group video holds more of the path, such as '
+        f'there are two videos {video_id!r}, in {roots[0]!r} and {roots[1]!r}: '
+        'set a file_pattern whose group video matches more of the path, such as '
         r"'(?P<video>[^/]+/[^/]+)/(?P<frame>\d+)'"
     )

@@ -15,35 +15,35 @@ from .item_selection import (
     Item,
     check_counts,
     check_options,
-    key_spans,
     select_test,
     select_training,
+    split_at_key_frames,
 )
 from .paired_pipeline import PairedPipeline, check_pairable
-from .source_dataset import build_frames, check_labels
+from .source_dataset import build_source_dataset, check_labels
 from .still_motion import StillMotion
 from .video_index import VideoIndex
 
 
 @DATASETS.register_module()
 class VideoPairDataset(Dataset):
-    """Wrap a stock data set that knows videos.
+    """Turn a data set with video information into pairs or streams of frames.
 
-    Training (`test_mode=False`): one item a labelled frame i (`cur`), with a key
-    frame k drawn uniformly from i - k in `offset_range`, clamped to the start of
-    the video (paper Sec. 3, Sec. 5); the key may be unlabelled. With
-    `pairs=False` items are single frames, for stock image models.
-    Test: one item a frame, labelled or not, in order (a stream); with
-    `test_offsets`, one item a labelled frame and offset o, with k = i - o (the
-    paper's protocol, Sec. 5.2).
+    Training (`test_mode=False`): one item per labelled frame i (`cur`), with a key
+    frame k. The offset i - k is drawn uniformly from `offset_range` and clamped to the
+    start of the video (paper Sec. 3, Sec. 5). The key frame may be unlabelled. With
+    `pairs=False` items are single frames, for image models.
+    Test: one item per frame, labelled or not, in order (a stream). With
+    `test_offsets`, one item per labelled frame and offset o, with k = i - o (the
+    protocol of the paper, Sec. 5.2).
 
-    Items and metainfo are those of docs/design.md ("Pair", "Stream"). The wrapper
-    writes the metainfo itself, whatever `meta_keys` the pipeline packs. Labelled
-    test frames also carry `instances`, the ground truth in pixels of the original
-    frame, so that stock COCO metrics need no annotation file.
+    docs/design.md ("Pair", "Stream") describes items and metainfo. This class sets the
+    metainfo itself, independently of the pipeline's `meta_keys`. Labelled test frames
+    also have `instances`, the ground truth in pixels of the original frame, so that
+    COCO metrics need no annotation file.
     """
 
-    num_left_out = 0  # labelled frames that the fixed offsets do without
+    num_left_out = 0  # labelled frames that are excluded at all fixed offsets
 
     def __init__(
         self,
@@ -67,27 +67,32 @@ class VideoPairDataset(Dataset):
         """Build the data set and index its frames.
 
         Args:
-            dataset: Config of a stock data set without pipeline. Its `filter_cfg`
-                only says which frames become `cur`; no frame is deleted.
-            pipeline: Transforms, run once a frame with the same random draws.
+            dataset: Config of a data set without pipeline. Its `filter_cfg` selects
+                the frames that become `cur`. No frame is removed.
+            pipeline: Transforms, run on both frames with the same random draws.
             offset_range: Smallest and largest i - k in training.
-            test_mode: Whether to test.
+            test_mode: Whether to deliver test items.
             test_offsets: Offsets of the per-offset protocol.
-            clamp_test_offsets: Whether the first frame of a video stands in for keys
-                before it; else `num_left_out` frames are left out of every offset.
-            missing: For a key that is not there: raise, or take the nearest.
+            clamp_test_offsets: Whether the first frame of a video replaces key frames
+                before it. If not, `num_left_out` frames are excluded at all offsets.
+            missing: For a missing key frame: raise an error, or use the nearest frame.
             as_stills: Whether items without video information are stills (k = i).
-            file_pattern: What tells video and frame of a file, a regular expression
-                or the arguments of `FilePattern`; for data sets that do not know.
-                Default: the data set's own, `FILE_PATTERN`.
+            file_pattern: How to read video and frame from a path, for data sets
+                without video information: a regular expression or the arguments of
+                `FilePattern`. The default is `FILE_PATTERN` of the data set.
             pairs: Whether training items are pairs.
-            still_motion: Arguments of `StillMotion`: what makes the key frame of a
-                training pair with k = i, whose `is_same` is then False. None: a copy.
-            min_video_length: In training, leave out videos of fewer frames.
-            frame_stride: Take every n-th labelled frame of a video, in training and
-                with `test_offsets`; a stream has all.
-            max_frames_per_video: Take at most so many, evenly spread.
-            max_refetch: How many frames the pipeline may give up in a row.
+            still_motion: Arguments of `StillMotion`, which makes the key frame of a
+                training pair with k = i (`is_same` is then False). None copies it.
+            min_video_length: Exclude videos with fewer frames from training.
+            frame_stride: Use every n-th labelled frame of a video, in training and
+                with `test_offsets`. A stream has all frames.
+            max_frames_per_video: Largest number of labelled frames per video in
+                training, evenly spread.
+            max_refetch: How many frames the pipeline may reject in a row.
+
+        Raises:
+            TypeError, ValueError: If an option is invalid, or no frame is selected.
+            FileNotFoundError: If `test_offsets` need a frame that does not exist.
         """
         check_options(offset_range, test_offsets, missing, test_mode)
         counts = dict(min_video_length=min_video_length, frame_stride=frame_stride)
@@ -101,8 +106,9 @@ class VideoPairDataset(Dataset):
         self.missing, self.max_refetch = missing, max_refetch
         has_motion = still_motion is not None
         self.still_motion = StillMotion(**still_motion) if has_motion else None
-        self.dataset, filter_cfg = build_frames(dataset)
-        pattern = FilePattern.of(None if as_stills else self.dataset, file_pattern)
+        self.dataset, filter_cfg = build_source_dataset(dataset)
+        source = None if as_stills else self.dataset
+        pattern = FilePattern.for_dataset(source, file_pattern)
         self.index = VideoIndex(self.dataset, as_stills=as_stills, file_pattern=pattern)
         self.pipeline = PairedPipeline(pipeline)
         if test_mode:
@@ -123,21 +129,22 @@ class VideoPairDataset(Dataset):
         self._check_items()
 
     def __len__(self) -> int:
-        """Return how many items are delivered."""
+        """Return the number of items."""
         return len(self.items)
 
     def __getitem__(self, idx: int) -> dict:
         """Return one item, see docs/design.md.
 
         Raises:
-            FileNotFoundError: A frame is not there (it is named).
-            RuntimeError: The pipeline gave up `max_refetch` frames in a row.
+            FileNotFoundError: If a frame does not exist.
+            RuntimeError: If the pipeline rejects `max_refetch` frames in a row.
+            ValueError: If a frame or its labels cannot be read.
         """
         if self.test_mode:
             data = self._prepare_test(self.items[idx])
             if data is None:
                 path = self.get_data_info(idx)['img_path']
-                raise RuntimeError(f'the test pipeline gave up {path}')
+                raise RuntimeError(f'the test pipeline rejected {path}')
             return data
         for _ in range(self.max_refetch):
             data = self._prepare_training(self.items[idx].cur)
@@ -146,8 +153,8 @@ class VideoPairDataset(Dataset):
             idx = np.random.randint(len(self))
         path = self.get_data_info(idx)['img_path']
         raise RuntimeError(
-            f'the pipeline gave up {self.max_refetch} frames in a row, the last one '
-            f'is {path}: do its crops keep any box?'
+            f'the pipeline rejected {self.max_refetch} frames in a row, the last one '
+            f'is {path}: check that its crops keep boxes'
         )
 
     @property
@@ -159,15 +166,15 @@ class VideoPairDataset(Dataset):
         """Do nothing: everything is read when it is built."""
 
     def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:
-        """Leave transforms out from now on, as YOLOXModeSwitchHook asks."""
-        self.pipeline.leave_out(skip_type_keys)
+        """Remove transforms from the pipeline, for YOLOXModeSwitchHook."""
+        self.pipeline.remove_transforms(skip_type_keys)
 
     def get_data_info(self, idx: int) -> dict:
-        """Return the description of an item's `cur`, before the pipeline."""
+        """Return the data set's description of the frame `cur` of an item."""
         return self.index.get_info(self.items[idx].cur)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Return the labels of an item's `cur`."""
+        """Return the labels of the boxes in the frame `cur` of an item."""
         return [item['bbox_label'] for item in self.get_data_info(idx)['instances']]
 
     def get_video_spans(self) -> list[tuple[int, int]]:
@@ -180,10 +187,12 @@ class VideoPairDataset(Dataset):
     def get_key_spans(self, interval: int) -> list[tuple[int, int]]:
         """Return (start, stop) of the items from one key frame to the next, in order.
 
-        Of a stream, key frames are a video's first frame, a frame after a gap, and
-        each `interval`-th from there on. Pairs of one key frame stay together.
+        In a stream, the key frames are the first frame of a video, the first frame
+        after a gap, and every `interval`-th frame from there on. Pairs with the same
+        key frame stay together.
         """
-        return key_spans(self.index, self.items, self.get_video_spans(), interval)
+        videos = self.get_video_spans()
+        return split_at_key_frames(self.index, self.items, videos, interval)
 
     def _check_items(self) -> None:
         if not self.items:
@@ -192,9 +201,9 @@ class VideoPairDataset(Dataset):
             )
             num_labelled = int(self.index.is_labelled.sum())
             raise ValueError(
-                f'{source} gives no frame to deliver: {len(self.index)} frames, '
-                f'{num_labelled} labelled, {self.num_left_out} of these left out for '
-                'want of predecessors'
+                f'no frame of {source} is selected: {len(self.index)} frames, '
+                f'{num_labelled} labelled, {self.num_left_out} of these excluded '
+                'because a key frame is missing'
             )
 
     def _prepare_training(self, cur: int) -> dict | None:
@@ -214,14 +223,14 @@ class VideoPairDataset(Dataset):
     def _prepare_single(self, cur: int) -> dict | None:
         info = self.index.get_info(cur)
         meta = self._metainfo_of(info)
-        data = self.pipeline.single(info)
+        data = self.pipeline.run_single(info)
         if data is not None:
             self._finish(data['data_samples'], meta)
         return data
 
     def _draw_single(self) -> dict | None:
         item = self.items[np.random.randint(len(self))]
-        return self.pipeline.single(self.index.get_info(item.cur))
+        return self.pipeline.run_single(self.index.get_info(item.cur))
 
     def _prepare_pair(self, cur: int, key: int) -> dict | None:
         info = self.index.get_info(cur)
@@ -229,7 +238,7 @@ class VideoPairDataset(Dataset):
         meta = self._metainfo_of(info)
         meta.update(is_same=cur == key, offset=offset)
         if cur == key:
-            packed = self.pipeline.single(info)
+            packed = self.pipeline.run_single(info)
             if packed is None:
                 return None
             if self.still_motion is None or self.test_mode:
@@ -240,7 +249,7 @@ class VideoPairDataset(Dataset):
             inputs = dict(cur=packed['inputs'], key=key_image)
         else:
             key_path = self.index.get_info(key)['img_path']
-            both = self.pipeline.pair(info, key_path)
+            both = self.pipeline.run_pair(info, key_path)
             if both is None:
                 return None
             packed = both[0]
@@ -249,7 +258,7 @@ class VideoPairDataset(Dataset):
         return dict(inputs=inputs, data_samples=packed['data_samples'])
 
     def _finish(self, sample: BaseDataElement, meta: dict) -> None:
-        """Write the metainfo; refuse labels that the class list does not name."""
+        """Set the metainfo, and check that the classes cover the labels."""
         sample.set_metainfo(meta)
         check_labels(sample, self.dataset)
 
@@ -263,26 +272,26 @@ class VideoPairDataset(Dataset):
         return meta
 
     def _draw_key(self, cur: int) -> int:
-        """Draw k, clamp it to the video, and see that it is there."""
+        """Draw k, clamp it to the video, and find a frame that exists."""
         low, high = self.offset_range
         offset = np.random.randint(low, high + 1)
         video = self.index.video_of(cur)
         start, _ = self.index.spans[video]
         wanted = max(self.index.frame_ids[cur] - offset, self.index.frame_ids[start])
         key = self.index.find(video, wanted)
-        if key == cur or (key is not None and self._is_there(key)):
+        if key == cur or (key is not None and self._has_file(key)):
             return key
         if self.missing == 'error':
             raise FileNotFoundError(self._missing_message(cur, int(wanted), key))
         ids = self.index.frame_ids[start : cur + 1]
-        # The later of two equally near ones: it shows more of what `cur` shows.
+        # Of two equally near frames, the later one has more in common with `cur`.
         order = np.argsort(np.abs(ids - wanted)[::-1], kind='stable')
         for candidate in cur - order:
-            if candidate == cur or self._is_there(int(candidate)):
+            if candidate == cur or self._has_file(int(candidate)):
                 return int(candidate)
         raise AssertionError('cur is a candidate of itself')
 
-    def _is_there(self, index: int) -> bool:
+    def _has_file(self, index: int) -> bool:
         return exists(self.index.get_info(index)['img_path'])
 
     def _missing_message(self, cur: int, wanted: int, key: int | None) -> str:
@@ -292,6 +301,6 @@ class VideoPairDataset(Dataset):
         if key is not None:
             where = f'has no file {self.index.get_info(key)["img_path"]}'
         return (
-            f'{what}, key of {info["img_path"]}, {where} (missing="nearest" takes '
-            'the nearest frame that exists)'
+            f'{what}, key frame of {info["img_path"]}, {where} (missing="nearest" '
+            'uses the nearest frame that exists)'
         )

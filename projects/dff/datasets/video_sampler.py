@@ -1,4 +1,4 @@
-"""Whole videos in frame order, each on one rank, or cut at key frames."""
+"""Distribute videos over ranks, in frame order, whole or cut at key frames."""
 
 from collections.abc import Iterator, Sequence, Sized
 
@@ -7,7 +7,7 @@ from mmengine.dist import get_dist_info
 from mmengine.registry import DATA_SAMPLERS
 from torch.utils.data import Sampler
 
-PIECES_A_RANK = 64  # a video is cut into pieces of about so many a rank's share
+PIECES_PER_RANK = 64  # cut videos into about this many pieces per rank
 
 Spans = list[tuple[int, int]]
 
@@ -17,16 +17,17 @@ def get_video_spans(dataset: Sized, *, key_interval: int | None = None) -> Spans
 
     Args:
         dataset: A `VideoPairDataset`, or several concatenated.
-        key_interval: Give in their place the parts from one key frame to the next.
+        key_interval: Return the parts from one key frame to the next instead, with
+            this many frames between key frames.
 
     Raises:
-        TypeError: The data set does not know its videos.
+        TypeError: If the data set has no `get_video_spans`.
     """
     if isinstance(dataset, ConcatDataset):
         spans, start = [], 0
         for part in dataset.datasets:
-            found = get_video_spans(part, key_interval=key_interval)
-            spans += [(start + a, start + b) for a, b in found]
+            part_spans = get_video_spans(part, key_interval=key_interval)
+            spans += [(start + a, start + b) for a, b in part_spans]
             start += len(part)
         return spans
     if not hasattr(dataset, 'get_video_spans'):
@@ -34,7 +35,7 @@ def get_video_spans(dataset: Sized, *, key_interval: int | None = None) -> Spans
             f'VideoSampler needs a data set with get_video_spans(), such as '
             f'VideoPairDataset, got {type(dataset).__name__}'
         )
-    # A shortened data set (num_batch_per_epoch) still tells of all videos.
+    # A shortened data set (num_batch_per_epoch) still returns all videos.
     size = len(dataset)
     if key_interval is None:
         spans = dataset.get_video_spans()
@@ -49,7 +50,7 @@ def join_spans(videos: Spans, parts: Spans, *, length: int) -> Spans:
     Args:
         videos: Ascending spans.
         parts: Ascending spans that fill the videos.
-        length: Of a piece, but for the last of a video.
+        length: Least length of a joined part, except for the last one of a video.
     """
     ends, joined = {stop for _, stop in videos}, []
     begin = None
@@ -62,14 +63,14 @@ def join_spans(videos: Spans, parts: Spans, *, length: int) -> Spans:
 
 
 def assign_videos(lengths: Sequence[int], num_ranks: int) -> list[list[int]]:
-    """Give each video to the rank with the fewest frames, longest video first.
+    """Assign each video to the rank with the fewest frames, longest video first.
 
     Args:
-        lengths: Frames of each video.
-        num_ranks: How many ranks there are, perhaps more than videos.
+        lengths: Number of frames of each video.
+        num_ranks: Number of ranks. It may exceed the number of videos.
 
     Returns:
-        Videos of each rank, ascending. Every rank computes the same.
+        Indices of the videos of each rank, ascending. Every rank computes the same.
     """
     videos: list[list[int]] = [[] for _ in range(num_ranks)]
     loads = [0] * num_ranks
@@ -82,18 +83,18 @@ def assign_videos(lengths: Sequence[int], num_ranks: int) -> list[list[int]]:
 
 @DATA_SAMPLERS.register_module()
 class VideoSampler(Sampler):
-    """Deliver videos in frame order, balanced over ranks by frames.
+    """Deliver videos in frame order, with about the same number of frames per rank.
 
-    No item is repeated or left out, so ranks may differ in length, and a rank is
-    idle where there is nothing for it. mmengine's test loop does not synchronise
-    between batches and gathers lists of any length.
+    Every item is delivered exactly once, so ranks may have different numbers of items,
+    or none. mmengine's test loop supports this: it does not synchronise between
+    batches, and gathers lists of any length.
 
-    Videos stay whole, so that one long video keeps one rank busy and all others
-    waiting. With ``key_interval`` they are cut before key frames on several ranks, and
-    every prediction is what it is on one rank: after a cut a stream begins anew, with
-    a key frame. That needs a ``FixedKeyFrameScheduler`` whose interval divides
-    ``key_interval`` (``tools/test.py`` refuses others), frames of one size a video,
-    and metrics that look at single frames.
+    Videos stay whole, so all ranks wait for the one with the longest video. With
+    ``key_interval``, videos are cut before key frames if there are several ranks.
+    Predictions stay the same, because a stream begins with a key frame after a cut.
+    This needs a ``FixedKeyFrameScheduler`` whose interval divides ``key_interval``
+    (``tools/test.py`` checks it), frames of one size per video, and metrics of single
+    frames.
     """
 
     def __init__(
@@ -106,14 +107,14 @@ class VideoSampler(Sampler):
 
         Args:
             dataset: A `VideoPairDataset`, or several concatenated.
-            seed: Accepted because the Runner passes it; nothing is random.
-            key_interval: Frames from one key frame to the next, the model's own l or
+            seed: Not used; the Runner passes it.
+            key_interval: Frames from one key frame to the next, the l of the model or
                 a multiple of it; None does not cut. Pairs (``test_offsets``) are cut
-                where the key frame changes, whatever it is.
+                where the key frame changes, whatever its value.
 
         Raises:
-            TypeError: The data set does not know its videos.
-            ValueError: If ``key_interval`` is less than 1.
+            TypeError: If the data set has no `get_video_spans`.
+            ValueError: If ``key_interval`` is below 1.
         """
         if key_interval is not None and key_interval < 1:
             raise ValueError(f'key_interval must be at least 1, got {key_interval}')
@@ -123,7 +124,7 @@ class VideoSampler(Sampler):
         if key_interval is not None and world_size > 1:
             total = sum(stop - start for start, stop in spans)
             parts = get_video_spans(dataset, key_interval=key_interval)
-            length = -(-total // (PIECES_A_RANK * world_size))
+            length = -(-total // (PIECES_PER_RANK * world_size))
             spans = join_spans(spans, parts, length=length)
         lengths = [stop - start for start, stop in spans]
         mine = assign_videos(lengths, world_size)[rank]
@@ -138,4 +139,4 @@ class VideoSampler(Sampler):
         return len(self.indices)
 
     def set_epoch(self, epoch: int) -> None:
-        """Do nothing: every epoch is in the same order."""
+        """Do nothing: the order is the same in every epoch."""

@@ -1,4 +1,4 @@
-"""Videos with label maps, in folders of one's own."""
+"""Videos with label maps in folders VIDEO/FRAME."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -16,13 +16,13 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff', '.we
 
 @DATASETS.register_module()
 class VideoSegDataset(BaseSegDataset):
-    """Frames `images/VIDEO/FRAME.jpg`, label maps `labels/VIDEO/FRAME.png`.
+    """Read frames `images/VIDEO/FRAME.jpg` and label maps `labels/VIDEO/FRAME.png`.
 
-    Any subset of the frames may have a map. A pixel of a map is the number of its
-    class, or 255 for void.
+    Any subset of the frames may have a label map. Its pixels are the numbers of the
+    classes, or 255 for void.
 
     Attributes:
-        FILE_PATTERN: What `VideoPairDataset` takes unless told otherwise.
+        FILE_PATTERN: Default `file_pattern` of `VideoPairDataset` for this data set.
     """
 
     FILE_PATTERN = VIDEO_AND_FRAME
@@ -39,12 +39,15 @@ class VideoSegDataset(BaseSegDataset):
         """Read the folders.
 
         Args:
-            metainfo: `dict(classes=(...))`, with a `palette` if you like.
-            videos: Names of the videos to take, below the folder of images;
+            metainfo: `dict(classes=(...))`, and optionally `palette`.
+            videos: Names of the videos to read, relative to the folder of images;
                 wildcards are allowed.
-            data_prefix: Other folders than `images` and `labels`.
-            img_suffix: Suffixes of images, in small letters.
+            data_prefix: Folders to use instead of `images` and `labels`.
+            img_suffix: Suffixes of the images, in lower case.
             kwargs: As for mmseg's `BaseSegDataset`; `ann_file` is not used.
+
+        Raises:
+            ValueError: If `metainfo` has no classes, or `ann_file` is set.
         """
         if not metainfo.get('classes'):
             raise ValueError(
@@ -53,7 +56,7 @@ class VideoSegDataset(BaseSegDataset):
             )
         if kwargs.get('ann_file'):
             raise ValueError(
-                f'ann_file is not used, got {kwargs["ann_file"]!r}; choose by videos'
+                f'ann_file is not used, got {kwargs["ann_file"]!r}; use videos instead'
             )
         self.videos = (videos,) if isinstance(videos, str) else tuple(videos)
         super().__init__(
@@ -66,11 +69,11 @@ class VideoSegDataset(BaseSegDataset):
         )
 
     def load_data_list(self) -> list[dict]:
-        """List the frames of the chosen videos.
+        """List the frames of the selected videos.
 
         Raises:
-            FileNotFoundError: There is no folder of images.
-            ValueError: Nothing is there of one of the `videos`.
+            FileNotFoundError: If the folder of images does not exist.
+            ValueError: If there is no image of one of the `videos`.
         """
         images, labels = self.data_prefix['img_path'], self.data_prefix['seg_map_path']
         items, seen = [], set()

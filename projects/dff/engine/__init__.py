@@ -1,4 +1,4 @@
-"""Starting runs, and hooks."""
+"""Hooks, and what the training and test tools share."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .channels_last_hook import ChannelsLastHook

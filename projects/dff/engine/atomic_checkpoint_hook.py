@@ -1,4 +1,4 @@
-"""Save checkpoints so that there always is a good one."""
+"""Save checkpoints so that a complete one always exists."""
 
 import hashlib
 import pickle
@@ -15,14 +15,15 @@ from .checkpoint_files import find_complete_checkpoint, remove_leftovers
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """mmengine's hook, which writes whole files and removes old ones last.
+    """Write checkpoints atomically, and remove old ones only after that.
 
-    Stock, a run that is killed while it writes leaves a checkpoint that cannot be
-    read, and with ``max_keep_ckpts=1`` has removed the one before.
+    With mmengine's hook, a run that is killed while it saves leaves a checkpoint that
+    cannot be read, and with ``max_keep_ckpts=1`` it has already removed the previous
+    one.
 
     Args:
-        backend_args: As in mmengine; None is a local disk.
-        kwargs: Of mmengine's hook.
+        backend_args: As for mmengine's ``CheckpointHook``; None writes to a local disk.
+        kwargs: As for mmengine's ``CheckpointHook``.
     """
 
     def __init__(self, *, backend_args: dict | None = None, **kwargs: Any) -> None:
@@ -31,19 +32,20 @@ class AtomicCheckpointHook(CheckpointHook):
         super().__init__(backend_args=backend_args, **kwargs)
 
     def before_train(self, runner: Runner) -> None:
-        """Remove what a killed run left half-written."""
+        """Remove half-written checkpoints of a killed run."""
         super().before_train(runner)
         if is_main_process():
             remove_leftovers(self.out_dir)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        """Save, then remove what is no longer wanted.
+        """Save a checkpoint, then remove outdated ones.
 
         Raises:
-            OSError: If it cannot be written; names the last good one.
+            OSError: If the checkpoint cannot be written. The message names the last
+                complete one.
         """
-        backend, removed = self.file_backend, []
-        self.file_backend = _LateRemoval(backend, removed)
+        backend, outdated = self.file_backend, []
+        self.file_backend = _DeferredRemoval(backend, outdated)
         try:
             super()._save_checkpoint_with_step(runner, step, meta)
         except OSError as error:
@@ -51,12 +53,12 @@ class AtomicCheckpointHook(CheckpointHook):
             raise OSError(
                 error.errno,
                 f'{error.strerror}: checkpoint {path} could not be written to '
-                f'{self.out_dir}; the last good one is '
+                f'{self.out_dir}; the last complete one is '
                 f'{find_complete_checkpoint(self.out_dir)}',
             ) from error
         finally:
             self.file_backend = backend
-        for path in removed:
+        for path in outdated:
             backend.remove(path)
 
     @master_only
@@ -73,14 +75,14 @@ class AtomicCheckpointHook(CheckpointHook):
         print_log(f'{ckpt_path} is published as {path}', 'current')
 
 
-class _LateRemoval:
-    """A file backend that only notes what to remove."""
+class _DeferredRemoval:
+    """A file backend that collects the files to remove instead of removing them."""
 
-    def __init__(self, backend: Any, removed: list) -> None:
-        self._backend, self._removed = backend, removed
+    def __init__(self, backend: Any, outdated: list) -> None:
+        self._backend, self._outdated = backend, outdated
 
     def remove(self, path: str) -> None:
-        self._removed.append(path)
+        self._outdated.append(path)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)

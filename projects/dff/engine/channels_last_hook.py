@@ -1,4 +1,4 @@
-"""Keep weights, and so all maps, channels last."""
+"""Run a model in the channels-last memory format."""
 
 import torch
 from mmengine.hooks import Hook
@@ -8,12 +8,12 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class ChannelsLastHook(Hook):
-    """Store the weights of the model channels last before it runs.
+    """Convert the weights of a model to channels last before a run.
 
-    Convolutions then give maps of that layout too. Values stay the same but for
-    rounding; depth-wise and dilated layers take about half the time on a CPU.
+    Convolutions then return feature maps of that layout, too. Values differ only by
+    rounding. Depth-wise and dilated layers take about half the time on a CPU.
     """
 
     def before_run(self, runner: Runner) -> None:
-        """Change the layout in place; optimisers keep their parameters."""
+        """Convert the weights in place, so that optimisers keep their parameters."""
         runner.model.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written whole or not at all."""
+"""Write checkpoints atomically, and find the newest complete one."""
 
 import os
 import zipfile
@@ -8,7 +8,7 @@ from mmengine.fileio import LocalBackend, register_backend
 
 from dff.files import write_atomically
 
-LAST = 'last_checkpoint'
+LAST_CHECKPOINT = 'last_checkpoint'  # mmengine writes the newest path to this file
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -32,7 +32,7 @@ register_backend('AtomicLocalBackend', AtomicLocalBackend, force=True)
 
 
 def is_complete(path: str | os.PathLike) -> bool:
-    """Tell whether a checkpoint of torch is there to its last byte."""
+    """Return whether a checkpoint exists and is neither cut off nor damaged."""
     try:
         with zipfile.ZipFile(path) as archive:  # its table of contents is at the end
             return archive.testzip() is None
@@ -41,22 +41,23 @@ def is_complete(path: str | os.PathLike) -> bool:
 
 
 def find_complete_checkpoint(work_dir: str | os.PathLike) -> Path | None:
-    """Find the newest checkpoint to resume from, leaving out what was cut off.
+    """Return the newest complete checkpoint of a run, or None.
 
     Args:
-        work_dir: Of the run; ``last_checkpoint`` in it comes first.
+        work_dir: Work directory of the run. The checkpoint that its file
+            ``last_checkpoint`` names is tried first.
     """
     folder = Path(work_dir)
-    found = [p for p in folder.glob('*.pth') if not p.name.startswith(('.', 'best_'))]
-    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    last = folder / LAST
+    paths = [p for p in folder.glob('*.pth') if not p.name.startswith(('.', 'best_'))]
+    paths.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    last = folder / LAST_CHECKPOINT
     if last.is_file():
         named = Path(last.read_text(errors='replace').strip() or 'nothing')
-        found = [p for p in (named, folder / named.name) if p.is_file()][:1] + found
-    return next((path for path in found if is_complete(path)), None)
+        paths = [p for p in (named, folder / named.name) if p.is_file()][:1] + paths
+    return next((path for path in paths if is_complete(path)), None)
 
 
 def remove_leftovers(work_dir: str | os.PathLike) -> None:
-    """Remove what a killed run was writing."""
+    """Remove temporary checkpoint files that a killed run left behind."""
     for path in Path(work_dir).glob('.*.pth'):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Compile the flow network."""
+"""Compile the flow network with torch.compile."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from torch import nn
 
 
 def compile_flow(model: nn.Module, **options: Any) -> None:
-    """Compile F and S, most of what a propagated frame costs, with torch.compile.
+    """Compile the flow network, which is most of the cost of a propagated frame.
 
-    The first frame of each size then takes up to a minute. Flow and scale stay the
-    same but for rounding.
+    The first frame of each size then takes up to a minute. Flow and scale differ only
+    by rounding.
 
     Args:
-        model: DFF model, changed in place; perhaps wrapped for several ranks.
-        options: Of ``torch.nn.Module.compile``, such as ``mode``.
+        model: DFF model, changed in place. It may be wrapped for several ranks.
+        options: Arguments of ``torch.nn.Module.compile``, such as ``mode``.
 
     Raises:
         TypeError: If the model has no flow network.
@@ -33,15 +33,15 @@ def compile_flow(model: nn.Module, **options: Any) -> None:
 
 @HOOKS.register_module()
 class CompileFlowHook(Hook):
-    """Compile the flow network before a run, see :func:`compile_flow`.
+    """Call :func:`compile_flow` before a run.
 
     Args:
-        options: See there.
+        options: Arguments of ``torch.nn.Module.compile``.
     """
 
     def __init__(self, **options: Any) -> None:
         self.options = options
 
     def before_run(self, runner: Runner) -> None:
-        """Compile it."""
+        """Compile the flow network of the runner's model."""
         compile_flow(runner.model, **self.options)

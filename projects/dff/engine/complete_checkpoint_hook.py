@@ -1,4 +1,4 @@
-"""Refuse to test a model that the checkpoint fills only in part."""
+"""Refuse to test a model with weights that the checkpoint does not set."""
 
 import re
 
@@ -12,17 +12,18 @@ from dff.checkpoint import adapt_frame_state_dict, check_complete
 
 @HOOKS.register_module()
 class CompleteCheckpointHook(Hook):
-    """Check that a checkpoint sets every weight of the model that is tested.
+    """Check that the checkpoint sets every weight of the tested model.
 
-    mmengine only warns, and the weights that are left are random. Training may start
-    from a part; a test may not.
+    mmengine only warns, and leaves the other weights random. Training may start from
+    part of the weights; a test may not.
     """
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare the keys.
+        """Compare the weights of the checkpoint with those of the model.
 
         Raises:
-            ValueError: If a weight is missing or of another shape; names them.
+            ValueError: If a weight is missing or has another shape. The message names
+                these weights.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         state_dict = checkpoint.get('state_dict', checkpoint)

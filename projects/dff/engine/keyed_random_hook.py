@@ -1,4 +1,4 @@
-"""Trainings that go on as if they had not been interrupted."""
+"""Make an interrupted training continue as if it had not been interrupted."""
 
 from typing import Any
 
@@ -7,31 +7,31 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from dff.datasets.keyed_loader import with_keyed_draws
+from dff.datasets.keyed_loader import make_keyed_loader
 from dff.random_state import seed_generators
 
 
 @HOOKS.register_module()
 class KeyedRandomHook(Hook):
-    """Make all random draws depend on the seed and the iteration, on nothing before.
+    """Make random draws depend only on the seed and the position in the training.
 
-    An interrupted training that is resumed then has the losses of one that was not,
-    bit for bit, on the same machine with as many ranks. Nothing has to be stored for
-    it but the seed, which mmengine keeps in the checkpoint. Draws of an item depend on
-    its place in the training (`KeyedBatches`), those of the model on the iteration and
-    the rank. The number of workers does not matter.
+    A training that was interrupted and resumed then has the same losses as one that
+    was not, bit for bit, on the same machine with the same number of ranks. The
+    checkpoint needs to hold only the seed, which mmengine writes to it. Draws for an
+    item depend on its position in the training (`KeyedBatches`), draws of the model on
+    the iteration and the rank. The number of workers does not matter.
 
-    Resuming an iteration-based training also takes no time: mmengine loads all earlier
-    batches again.
+    Resuming an iteration-based training is also fast, because earlier batches are
+    skipped. mmengine alone loads all of them again.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Runner) -> None:
-        """Put a loader with keyed draws in the place of the one that is there.
+        """Replace the training loader by one with keyed draws.
 
         Raises:
-            TypeError: If the runner was given a loader in the place of its config.
+            TypeError: If the runner was built from a loader instead of its config.
         """
         loop, cfg = runner.train_loop, runner.cfg.get('train_dataloader')
         if not isinstance(cfg, dict):
@@ -39,26 +39,26 @@ class KeyedRandomHook(Hook):
                 'KeyedRandomHook needs the config of train_dataloader, got '
                 f'{type(cfg).__name__}'
             )
-        # The seed may be of the checkpoint, and workers have drawn already.
+        # The seed may come from the checkpoint, and workers have drawn already.
         cfg = {**cfg, 'dataset': loop.dataloader.dataset}
-        cfg.pop('num_batch_per_epoch', None)  # it is in the data set
+        cfg.pop('num_batch_per_epoch', None)  # the data set is already shortened
         fresh = runner.build_dataloader(cfg, seed=runner.seed)
         is_by_iter = hasattr(loop, 'dataloader_iterator')
         skip = loop.iter if is_by_iter else 0
-        loop.dataloader = with_keyed_draws(fresh, seed=runner.seed, skip=skip)
+        loop.dataloader = make_keyed_loader(fresh, seed=runner.seed, skip=skip)
         if is_by_iter:
             iterator = type(loop.dataloader_iterator)(loop.dataloader)
-            loop.dataloader_iterator = _Advanced(iterator, skip)
+            loop.dataloader_iterator = _SkippingIterator(iterator, skip)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
-        """Seed the generators of the model, on all devices."""
+        """Seed the generators that the model draws from, on all devices."""
         seed_generators((runner.seed, get_rank(), runner.iter))
 
 
-class _Advanced:
-    """An iterator whose first items, which mmengine's loop throws away, are nothing."""
+class _SkippingIterator:
+    """An iterator whose first `skip` items are None; mmengine's loop discards them."""
 
     def __init__(self, iterator: Any, skip: int) -> None:
         self._iterator, self._skip = iterator, skip

@@ -1,4 +1,4 @@
-"""What the training and the test tool share: arguments, config, ranks."""
+"""Arguments, config and ranks, shared by the training and the test tool."""
 
 import argparse
 import gc
@@ -24,7 +24,7 @@ from .memory import keep_freed_memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that users of mmdet know from both of its tools."""
+    """Add the options that both tools of MMDetection have."""
     parser.add_argument('--work-dir', help='folder for logs, results and checkpoints')
     parser.add_argument(
         '--cfg-options',
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what started the ranks; dist_*.sh and slurm_*.sh set it',
+        help='launcher that started the ranks; dist_*.sh and slurm_*.sh set it',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
@@ -45,7 +45,7 @@ def load_config(args: argparse.Namespace) -> Config:
     """Read the config and apply the shared options.
 
     Raises:
-        FileNotFoundError: If there is no such config.
+        FileNotFoundError: If the config does not exist.
     """
     if not os.path.isfile(args.config):
         raise FileNotFoundError(f'config {args.config} does not exist')
@@ -62,7 +62,11 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner; several ranks on a CPU talk by gloo."""
+    """Build the runner. Several ranks on CPUs communicate through gloo.
+
+    Raises:
+        ValueError: If the launcher needs CUDA devices, or :func:`check_cuts` fails.
+    """
     if get_device() == 'cpu':
         keep_freed_memory()
         if cfg.launcher != 'none':
@@ -73,11 +77,11 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def check_cuts(cfg: Config, model: nn.Module) -> None:
-    """Refuse to cut videos where the model has no key frame.
+    """Check that samplers cut videos only at key frames of the model.
 
     Args:
-        cfg: Of the run, with ``val_dataloader`` and ``test_dataloader``.
-        model: Perhaps wrapped for several ranks.
+        cfg: Config of the run, with ``val_dataloader`` and ``test_dataloader``.
+        model: The model. It may be wrapped for several ranks.
 
     Raises:
         ValueError: If a ``VideoSampler`` has a ``key_interval`` that is no multiple of
@@ -98,7 +102,7 @@ def check_cuts(cfg: Config, model: nn.Module) -> None:
 
 
 def _start_cpu_ranks(cfg: Config) -> None:
-    """Start the process group here, as mmengine would ask for CUDA devices.
+    """Start the process group; mmengine would require CUDA devices for it.
 
     Raises:
         ValueError: If another launcher than torchrun started the ranks.
@@ -129,28 +133,28 @@ def enable_amp(cfg: Config) -> None:
     """Train in mixed precision.
 
     Raises:
-        ValueError: If there is no CUDA device.
+        ValueError: If no CUDA device is available.
     """
     if not torch.cuda.is_available():
-        raise ValueError('--amp needs a CUDA device, there is none')
+        raise ValueError('--amp needs a CUDA device, but none is available')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
 def set_start(cfg: Config, resume: str | None) -> None:
-    """Say where the training starts from.
+    """Set the checkpoint that a training starts from.
 
-    Weights that the checkpoint brings are not fetched first: the image model's own
-    ``Pretrained`` weights where ``load_from`` fills it, everybody's on resuming.
+    ``Pretrained`` weights that the checkpoint replaces are not downloaded: those of
+    the image model with ``load_from``, those of the whole model on resuming.
 
     Args:
-        cfg: Of the run, changed in place.
-        resume: Checkpoint to resume from, ``'auto'`` for the newest of the work
-            directory that is complete, None to start anew or from ``load_from``.
+        cfg: Config of the run, changed in place.
+        resume: Checkpoint to resume from, ``'auto'`` for the newest complete one in
+            the work directory, or None to start anew or from ``load_from``.
 
     Raises:
         FileNotFoundError: If the checkpoint does not exist.
-        ValueError: If it is cut off.
+        ValueError: If the checkpoint is cut off.
     """
     if resume is not None:
         cfg.resume = True
@@ -168,27 +172,27 @@ def set_start(cfg: Config, resume: str | None) -> None:
 
 
 def _find_resumed(cfg: Config) -> str | None:
-    """Give the checkpoint to resume from; None where there is none yet."""
+    """Return the checkpoint to resume from, or None if there is none yet."""
     path = cfg.get('load_from')
     if path is None:
-        found = find_complete_checkpoint(cfg.work_dir)
+        newest = find_complete_checkpoint(cfg.work_dir)
         print_log(
-            f'resuming from {found}'
-            if found
+            f'resuming from {newest}'
+            if newest
             else f'no complete checkpoint in {cfg.work_dir}: training from the start',
             'current',
         )
-        return found and str(found)
+        return newest and str(newest)
     if '://' not in path:
         if not os.path.isfile(path):
             raise FileNotFoundError(f'checkpoint {path} does not exist')
         if not is_complete(path):
-            raise ValueError(f'checkpoint {path} is cut off or is none of torch')
+            raise ValueError(f'checkpoint {path} is cut off or not of torch.save')
     return path
 
 
 def drop_pretrained(model: dict) -> None:
-    """Take the weights to fetch out of a model's config, in place."""
+    """Remove the pretrained weights to load from a model config, in place."""
     for node in _dicts(model):
         if isinstance(node.get('pretrained'), str):
             node['pretrained'] = None
@@ -205,7 +209,7 @@ def _is_pretrained(init: Any) -> bool:
 
 
 def _dicts(node: Any) -> Iterator[dict]:
-    """Walk the dicts inside of a config, outermost first."""
+    """Yield the dicts in a config at any depth, outer ones first."""
     if isinstance(node, dict):
         yield node
         node = list(node.values())
@@ -215,10 +219,10 @@ def _dicts(node: Any) -> Iterator[dict]:
 
 
 def run(action: Callable[[], Any]) -> Any:
-    """Run, and leave the process group in order."""
+    """Call `action`, then destroy the process group if there is one."""
     try:
         return action()
     finally:
         if dist.is_initialized():
-            gc.collect()  # what holds the group, or its threads outlive it, and abort
+            gc.collect()  # threads of objects that hold the group would abort after it
             dist.destroy_process_group()

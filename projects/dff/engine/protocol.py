@@ -1,4 +1,4 @@
-"""Turn a config's test into the paper's protocol by offset (Sec. 5.2)."""
+"""Change the test of a config to the paper's per-offset protocol (Sec. 5.2)."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ def read_offsets(text: str) -> list[int]:
     """Read offsets such as ``5`` (0 to 4), ``0-9`` or ``0,2,4-6``.
 
     Raises:
-        ArgumentTypeError: It is nothing of that.
+        ArgumentTypeError: If the text has none of these forms, or repeats an offset.
     """
     try:
         offsets = list(range(int(text))) if text.isdigit() else []
@@ -36,18 +36,19 @@ def evaluate_by_offset(
 ) -> None:
     """Test each labelled frame i with each key frame k = i - offset.
 
-    Segmentation gets one confusion matrix an offset and one over all of them,
-    detection the figures an offset and their mean.
+    Segmentation is evaluated by one confusion matrix per offset and one over all
+    offsets, detection by the metrics per offset and their mean.
 
     Args:
-        cfg: Of the run, changed in place; its test data set is a VideoPairDataset.
+        cfg: Config of the run, changed in place. Its test data set must be a
+            VideoPairDataset.
         offsets: The offsets.
-        out_file: JSON file of the figures; with several metrics, of the first.
-        clamp: Whether a video's first frame stands in for those before it; else
-            frames that lack one of their keys are left out of every offset.
+        out_file: JSON file for the results; with several metrics, for the first one.
+        clamp: Whether the first frame of a video replaces key frames before it. If
+            not, a frame that lacks a key frame at one offset is excluded from all.
 
     Raises:
-        ValueError: The config tests no videos, or an image model.
+        ValueError: If the config tests an image model, or not on a VideoPairDataset.
     """
     if 'propagation' not in cfg.model:
         raise ValueError(
@@ -65,26 +66,26 @@ def evaluate_by_offset(
     cfg.test_evaluator = [
         dict(
             type='PerOffsetMetric',
-            metric=_one_offset(metric),
+            metric=_unwrap_metric(metric),
             offsets=list(offsets),
-            pooled='IoU' in _one_offset(metric)['type'],
+            pooled='IoU' in _unwrap_metric(metric)['type'],
             out_file=out_file if index == 0 else None,
         )
         for index, metric in enumerate(metrics)
-        if metric['type'].rpartition('.')[2] not in OF_STREAMS
+        if metric['type'].rpartition('.')[2] not in STREAM_METRICS
     ]
 
 
-# What has no meaning where frames do not follow each other.
-OF_STREAMS = ('TemporalConsistency',)
-# The metric that also gives each class its figure.
-DETAILED = {'IoUMetric': 'SegIoUMetric'}
+# These metrics compare consecutive frames.
+STREAM_METRICS = ('TemporalConsistency',)
+# Metrics, and those that report each class, too.
+PER_CLASS_METRICS = {'IoUMetric': 'SegIoUMetric'}
 
 
-def _one_offset(metric: dict) -> dict:
-    """Take the metric out of the wrappers that stand for a stream."""
+def _unwrap_metric(metric: dict) -> dict:
+    """Return the config of the inner metric of VideoMetric or PerOffsetMetric."""
     metric = dict(metric)
     if metric['type'].rpartition('.')[2] in ('VideoMetric', 'PerOffsetMetric'):
         metric = dict(metric['metric'])
     name = metric['type'].rpartition('.')[2]
-    return dict(metric, type=DETAILED.get(name, metric['type']))
+    return dict(metric, type=PER_CLASS_METRICS.get(name, metric['type']))

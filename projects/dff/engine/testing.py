@@ -1,4 +1,4 @@
-"""What the test tool adds to a config."""
+"""Changes that the test tool makes to a config."""
 
 import os
 
@@ -14,12 +14,15 @@ NO_CHECKPOINT = 'none'  # for models without weights
 
 
 def set_checkpoint(cfg: Config, checkpoint: str) -> None:
-    """Test the weights of a checkpoint: a path, or an address mmengine knows.
+    """Set the checkpoint to test.
 
-    ``'none'`` is for a model without weights.
+    Args:
+        cfg: Config of the run, changed in place.
+        checkpoint: A path, an address that mmengine can load, or ``'none'`` for a
+            model without weights.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
     """
     if checkpoint == NO_CHECKPOINT:
         cfg.load_from, cfg.resume = None, False
@@ -33,24 +36,24 @@ def set_checkpoint(cfg: Config, checkpoint: str) -> None:
 def draw_frames(
     cfg: Config, out_dir: str | None, *, show: bool = False, wait_time: float = 0
 ) -> None:
-    """Draw the predictions on every frame.
+    """Make a test draw its predictions on every frame.
 
     Args:
-        cfg: Of the run, changed in place.
-        out_dir: Where ``VIDEO/FRAME`` go, or None.
-        show: Show them in a window.
-        wait_time: How long, seconds.
+        cfg: Config of the run, changed in place.
+        out_dir: Folder for the images ``VIDEO/FRAME``, or None to write none.
+        show: Whether to show the images in a window.
+        wait_time: How long to show each image, in seconds.
     """
     hooks = dict(cfg.get('default_hooks') or {})
     stock = hooks.get('visualization') or {}
-    kept = {k: stock[k] for k in ('score_thr', 'backend_args') if k in stock}
+    options = {k: stock[k] for k in ('score_thr', 'backend_args') if k in stock}
     hooks['visualization'] = dict(
         type='VideoVisualizationHook',
         draw=True,
         out_dir=out_dir,
         show=show,
         wait_time=wait_time,
-        **kept,
+        **options,
     )
     cfg.default_hooks = hooks
     if cfg.get('visualizer') is None:
@@ -59,22 +62,23 @@ def draw_frames(
 
 
 def build_runner(cfg: Config, *, out: str | None = None) -> Runner:
-    """Build a runner that tests only with a complete checkpoint.
+    """Build a runner that checks that the checkpoint sets all weights.
 
     Args:
-        cfg: Of the run.
-        out: ``.pkl`` file for the predictions.
+        cfg: Config of the run.
+        out: ``.pkl`` file for the predictions, or None.
 
     Raises:
-        ValueError: If ``out`` has another suffix, or a model with weights gets none.
+        ValueError: If ``out`` has another suffix, or the model has weights but the
+            config names no checkpoint.
     """
     if out is not None and not out.endswith(('.pkl', '.pickle')):
         raise ValueError(f'--out must be a .pkl file, got {out}')
     runner = launch.build_runner(cfg)
     if cfg.get('load_from') is None and any(True for _ in runner.model.parameters()):
         raise ValueError(
-            f'checkpoint {NO_CHECKPOINT!r} is for models without weights, '
-            f'{type(runner.model).__name__} has some'
+            f'checkpoint {NO_CHECKPOINT!r} is for models without weights, but '
+            f'{type(runner.model).__name__} has weights'
         )
     runner.register_hook(CompleteCheckpointHook())
     if out is not None:
@@ -85,6 +89,6 @@ def build_runner(cfg: Config, *, out: str | None = None) -> Runner:
 def _dump(cfg: Config, out: str) -> DumpResults:
     if cfg.get('default_scope') == 'mmseg':
         return DumpResults(out_file_path=out)
-    from mmdet.evaluation import DumpDetResults  # it encodes masks
+    from mmdet.evaluation import DumpDetResults  # unlike DumpResults, encodes masks
 
     return DumpDetResults(out_file_path=out)

@@ -20,15 +20,15 @@ from dff.visualization import draw_caption
 
 @HOOKS.register_module()
 class VideoVisualizationHook(DetVisualizationHook):
-    """Write ``out_dir/VIDEO/FRAME`` for every tested frame.
+    """Write an image ``out_dir/VIDEO/FRAME`` for every tested frame.
 
-    The stock hook saves by the frame's base name, so that videos overwrite each other.
-    Key frames are marked, others show their offset i - k. Works with the visualisers
-    of mmdet and mmseg.
+    MMDetection's hook names images by the base name of the frame, so that videos
+    overwrite each other. Key frames are marked; other frames show their offset i - k.
+    The hook works with the visualisers of MMDetection and MMSegmentation.
 
     Args:
-        out_dir: Where the frames go, as given; None writes none.
-        draw_gt: Draw the annotation beside the prediction.
+        out_dir: Folder for the images; None writes none.
+        draw_gt: Whether to draw the annotation beside the prediction.
         kwargs: As for mmdet's ``DetVisualizationHook``, without ``test_out_dir``.
     """
 
@@ -46,7 +46,11 @@ class VideoVisualizationHook(DetVisualizationHook):
         data_batch: dict,
         outputs: Sequence[BaseDataElement],
     ) -> None:
-        """Draw the frames of a batch."""
+        """Draw the predictions on the frames of a batch.
+
+        Raises:
+            ValueError: If a frame cannot be decoded.
+        """
         if not self.draw:
             return
         for sample in outputs:
@@ -54,7 +58,7 @@ class VideoVisualizationHook(DetVisualizationHook):
             content = get(sample.img_path, backend_args=self.backend_args)
             image = mmcv.imfrombytes(content) if content else None
             if image is None:
-                raise ValueError(f'frame {sample.img_path} is no readable image')
+                raise ValueError(f'frame {sample.img_path} is not a readable image')
             image = mark_key_frame(image, sample.metainfo)
             self._draw(np.ascontiguousarray(image[..., ::-1]), sample)
 
@@ -78,13 +82,13 @@ class VideoVisualizationHook(DetVisualizationHook):
 
 
 def frame_name(metainfo: dict) -> PurePosixPath:
-    """Name a frame's picture: the video, then the file name of the frame.
+    """Return the path VIDEO/FRAME of the image of a frame.
 
-    In a test by offset, where a frame comes several times, the offset is added.
+    A per-offset test delivers a frame several times, so its offset is added.
 
     Args:
-        metainfo: ``img_path``, and ``video_name`` or ``video_id`` where known; the
-            folder of the image stands in for the video.
+        metainfo: Metainfo of the frame: ``img_path``, and ``video_name`` or
+            ``video_id`` if known. Otherwise the folder of the image names the video.
     """
     path = PurePosixPath(metainfo['img_path'])
     video = metainfo.get('video_name', metainfo.get('video_id', path.parent.name))
@@ -97,11 +101,12 @@ def frame_name(metainfo: dict) -> PurePosixPath:
 
 
 def mark_key_frame(image: np.ndarray, metainfo: dict) -> np.ndarray:
-    """Say on a frame whether it is a key frame, or how far its key frame is.
+    """Write on a copy of a frame that it is a key frame, or its offset.
 
     Args:
-        image: BGR, (H, W, 3), uint8; left as it is.
-        metainfo: With ``is_key_frame`` and ``offset``; without, nothing is drawn.
+        image: (H, W, 3) BGR uint8. It is not changed.
+        metainfo: Metainfo of the frame with ``is_key_frame`` and ``offset``. Without
+            them, nothing is drawn.
     """
     is_key = metainfo.get('is_key_frame')
     if is_key is None:

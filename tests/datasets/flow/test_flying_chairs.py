@@ -52,9 +52,9 @@ def test_what_cannot_be(chairs):
         build(chairs, '1\n2\n1\n', split='train')
     with pytest.raises(ValueError, match=r"lines of 1 .* got \['0', 'x'\]"):
         build(chairs, '1\n0\n1\nx\n', split='train')
-    with pytest.raises(ValueError, match='go together'):
+    with pytest.raises(ValueError, match='must be set together'):
         build(chairs, split='val')
-    with pytest.raises(ValueError, match='go together'):
+    with pytest.raises(ValueError, match='must be set together'):
         build(chairs, '1\n1\n1\n1\n')
     with pytest.raises(ValueError, match="split must be one of .* got 'test'"):
         build(chairs, '1\n1\n1\n1\n', split='test')

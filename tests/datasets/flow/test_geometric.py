@@ -6,7 +6,7 @@ import pytest
 
 from dff.datasets import FlowAugmentation
 from dff.datasets.flow.geometric import FlowGeometry, move_flow, sample_flow
-from dff.datasets.flow.photometric import ColourChange, FlowColour
+from dff.datasets.flow.photometric import ColourChange, ColourJitter
 
 SIZE, CROP = (96, 128), (56, 72)
 STILL = dict(
@@ -163,7 +163,7 @@ def test_colours_leave_the_flow_alone_and_noise_is_each_frames_own():
     gray = np.full((64, 64, 3), 128, np.uint8)
     quiet = dict(brightness=0, contrast=(0, 0), gamma=(1, 1), colour=(1, 1), relative=0)
     np.random.seed(1)
-    found = FlowColour(**quiet)(gray, gray)
+    found = ColourJitter(**quiet)(gray, gray)
     noise = [frame.astype(float).ravel() - 128 for frame in found]
     assert 0.5 < noise[0].std() < 0.04 * 255 * 1.05
     assert abs(noise[0].std() / noise[1].std() - 1) < 0.1
@@ -172,7 +172,7 @@ def test_colours_leave_the_flow_alone_and_noise_is_each_frames_own():
 
 def test_ranges_of_the_colours():
     np.random.seed(0)
-    pairs = [FlowColour().draw() for _ in range(300)]
+    pairs = [ColourJitter().draw() for _ in range(300)]
     cur, key = zip(*pairs, strict=True)
     for name, low, high in (
         ('gamma', 0.7, 1.5),

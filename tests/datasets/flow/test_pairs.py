@@ -65,7 +65,7 @@ def test_named_pairs_and_augmented_ones(tmp_path):
 
 
 def test_what_cannot_be(tmp_path):
-    with pytest.raises(FileNotFoundError, match='data_root must hold NAME_img1'):
+    with pytest.raises(FileNotFoundError, match='data_root must contain files NAME_img1'):
         FlowPairDataset(str(tmp_path))
     with pytest.raises(ValueError, match=r'must be \(cur, key, flow\), got'):
         FlowPairDataset(str(tmp_path), pairs=[('a', 'b')])
@@ -78,7 +78,7 @@ def test_what_cannot_be(tmp_path):
     with pytest.raises(ValueError, match=r'must have one size, got .*\(4, 7\)'):
         FlowPairDataset(str(tmp_path))[0]
     (tmp_path / 'a_img1.ppm').write_bytes(b'P6 no')
-    with pytest.raises(FileNotFoundError, match='a_img1.ppm is not there or is no'):
+    with pytest.raises(FileNotFoundError, match='a_img1.ppm does not exist or is not'):
         FlowPairDataset(str(tmp_path))[0]
 
 

@@ -177,14 +177,14 @@ def test_motions_follow_each_other():
 
 def test_what_cannot_be(folders):
     (folders / 'empty').mkdir()
-    with pytest.raises(FileNotFoundError, match='img_dir must hold images'):
+    with pytest.raises(FileNotFoundError, match='img_dir must contain images'):
         SyntheticMotion(str(folders / 'empty'))
     with pytest.raises(ValueError, match='num_objects must be'):
         SyntheticMotion(str(folders / 'images'), num_objects=(3, 1))
     with pytest.raises(ValueError, match='object_radius must be'):
         SyntheticMotion(str(folders / 'images'), object_radius=(0.0, 1.0))
     data = SyntheticMotion(str(folders / 'images'), label_dir=str(folders / 'smooth'))
-    with pytest.raises(FileNotFoundError, match='label map .* is not there'):
+    with pytest.raises(FileNotFoundError, match='label map .* does not exist'):
         data[0]
 
 

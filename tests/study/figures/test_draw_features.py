@@ -144,7 +144,7 @@ def test_cells_past_the_border_are_cut():
     assert (shown[8:, 16:] == 60).all()
     shown = map_to_panel(colors, (20, 24), reach=(16 / 20, 1))[..., 0]
     assert (shown[8:16, :8] == 40).all() and (shown[16:] == 0).all()
-    with pytest.raises(ValueError, match='rows of one length'):
+    with pytest.raises(ValueError, match='rows must have one length'):
         panel_grid([[None]])
 
 

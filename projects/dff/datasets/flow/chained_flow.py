@@ -1,4 +1,4 @@
-"""Flow pairs with targets from the video itself, to pre-train a flow network."""
+"""Frame pairs of videos with estimated flow, to pre-train a flow network."""
 
 from collections.abc import Mapping
 
@@ -10,34 +10,34 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch.utils.data import Dataset
 
 from dff.datasets.file_pattern import FilePattern
-from dff.datasets.source_dataset import build_frames
+from dff.datasets.source_dataset import build_source_dataset
 from dff.datasets.video_index import VideoIndex
 
 
 @DATASETS.register_module()
 class ChainedFlowDataset(Dataset):
-    """Give pairs (k, i) with a flow composed of classical frame-to-frame flows.
+    """Pairs (k, i) with a flow composed of classical frame-to-frame flows.
 
-    Over one frame OpenCV's DIS is reliable where over nine it loses small objects
-    that move by their own width; so M_{i->k} is composed step by step:
-    M_{i->j-1}(p) = M_{i->j}(p) + M_{j->j-1}(p + M_{i->j}(p)). No labels are read:
-    any video will do. What moves differently behind an occlusion is wrong in it.
+    OpenCV's DIS is reliable over one frame. Over nine frames it loses small objects
+    that move by their own width. So M_{i->k} is composed step by step:
+    M_{i->j-1}(p) = M_{i->j}(p) + M_{j->j-1}(p + M_{i->j}(p)). Any video can be used,
+    because no labels are read. The flow of occluded pixels is wrong.
 
     An item is ``dict(inputs=dict(cur, key), data_samples)``: BGR uint8 images
     (3, H, W) of ``crop_size`` and a data element with ``gt_flow.data`` (2, H, W) in
     pixels of the crop. Crops are scaled, flipped and cut at random.
 
     Args:
-        dataset: Config of a data set that knows videos, as for ``VideoPairDataset``.
-        crop_size: (H, W) of the items; both frames are cut at the same place.
+        dataset: Config of a data set of videos, as for ``VideoPairDataset``.
+        crop_size: (H, W) of the items; both frames are cropped at the same position.
         offset_range: Smallest and largest i - k, clamped to the video's start.
         ratio_range: Range of the random scale.
         working_scale: Fraction of full size at which DIS runs.
-        file_pattern: As for ``VideoPairDataset``. Videos of one frame are left out.
+        file_pattern: As for ``VideoPairDataset``. Videos of one frame are excluded.
 
     Raises:
         FileNotFoundError: If a frame cannot be read.
-        ValueError: If the options make no sense.
+        ValueError: If a range is invalid, or no video has two frames.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ChainedFlowDataset(Dataset):
             )
         if not 0 < ratio_range[0] <= ratio_range[1]:
             raise ValueError(f'ratio_range must be 0 < low <= high, got {ratio_range}')
-        self.dataset, _ = build_frames(dataset)
+        self.dataset, _ = build_source_dataset(dataset)
         pattern = file_pattern and FilePattern.build(file_pattern)
         self.index = VideoIndex(self.dataset, file_pattern=pattern)
         self.frames = [
@@ -66,7 +66,7 @@ class ChainedFlowDataset(Dataset):
             if stop - start > 1
         ]
         if not self.frames:
-            raise ValueError(f'{self.dataset} holds no video of two frames or more')
+            raise ValueError(f'{self.dataset} has no video of two frames or more')
         self.crop_size = tuple(crop_size)
         self.offset_range = tuple(offset_range)
         self.ratio_range = tuple(ratio_range)
@@ -79,14 +79,14 @@ class ChainedFlowDataset(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """Nothing: classes are not read."""
+        """An empty dict: classes are not read."""
         return {}
 
     def full_init(self) -> None:
         """Do nothing: everything is read when it is built."""
 
     def __getitem__(self, idx: int) -> dict:
-        """Draw k for a frame i and give the pair with its flow."""
+        """Draw k for a frame i, and return the pair with its flow."""
         cur = self.frames[idx]
         start, _ = self.index.spans[self.index.video_of(cur)]
         low, high = self.offset_range
@@ -107,11 +107,11 @@ class ChainedFlowDataset(Dataset):
         path = self.index.get_info(index)['img_path']
         image = cv2.imread(path)
         if image is None:
-            raise FileNotFoundError(f'frame {path} is not there or is no image')
+            raise FileNotFoundError(f'frame {path} does not exist or is not an image')
         return image
 
     def _step(self, index: int) -> np.ndarray:
-        """Give the flow from frame ``index`` to the one before, float16 at DIS size."""
+        """Return the flow (h, w, 2) from a frame to the one before, at DIS size."""
         if index not in self._steps:
             grays = [
                 cv2.resize(
@@ -150,7 +150,7 @@ class ChainedFlowDataset(Dataset):
     def _augment(
         self, images: list[np.ndarray], flow: np.ndarray
     ) -> tuple[list[np.ndarray], np.ndarray]:
-        """Scale, cut and flip both frames and the flow alike."""
+        """Scale, crop and flip both frames and the flow in the same way."""
         height, width = self.crop_size
         ratio = np.random.uniform(*self.ratio_range)
         ratio = max(ratio, height / flow.shape[0], width / flow.shape[1])

@@ -1,7 +1,7 @@
 """Middlebury's `.flo` files.
 
 Little-endian: the float 202021.25, width and height as int32, then (H, W, 2) float32,
-x and y of each pixel's motion. A value beyond 1e9 says that nobody knows it.
+x and y of the motion of each pixel. A value above 1e9 means that it is unknown.
 """
 
 from pathlib import Path
@@ -10,15 +10,15 @@ import numpy as np
 
 MAGIC = np.float32(202021.25)
 HEADER_BYTES = 12
-MAX_SIDE = 99_999  # Middlebury's own reader takes no larger ones
+MAX_SIDE = 99_999  # pixels; limit of Middlebury's own reader
 
 
 def read_flo(path: str | Path) -> np.ndarray:
-    """Read a flow (H, W, 2) float32, as it is in the file.
+    """Read a flow (H, W, 2), float32, in pixels.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no flow, or has fewer or more bytes than its size asks for.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not a flow, or its length does not fit its size.
     """
     path = Path(path)
     if not path.is_file():
@@ -26,26 +26,26 @@ def read_flo(path: str | Path) -> np.ndarray:
     content = path.read_bytes()
     if len(content) < HEADER_BYTES:
         raise ValueError(
-            f'{path} must begin with {HEADER_BYTES} bytes of header, it has '
-            f'{len(content)} in all'
+            f'{path} must begin with a header of {HEADER_BYTES} bytes, it has only '
+            f'{len(content)} bytes'
         )
     magic = np.frombuffer(content, '<f4', 1)[0]
     if magic != MAGIC:
         raise ValueError(
-            f'{path} is no .flo file: it must begin with {MAGIC} ("PIEH"), got '
+            f'{path} is not a .flo file: it must begin with {MAGIC} ("PIEH"), got '
             f'{magic} ({content[:4]!r})'
         )
     width, height = (int(side) for side in np.frombuffer(content, '<i4', 2, offset=4))
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise ValueError(
-            f'{path} must be 1 to {MAX_SIDE} pixels a side, got width {width}, '
+            f'{path} must have 1 to {MAX_SIDE} pixels per side, got width {width}, '
             f'height {height}'
         )
     expected = HEADER_BYTES + 8 * width * height
     if len(content) != expected:
         raise ValueError(
             f'{path} must have {expected} bytes for {width} x {height} pixels, got '
-            f'{len(content)}: it is cut off or no single flow'
+            f'{len(content)}: it is cut off or not a single flow'
         )
     flow = np.frombuffer(content, '<f4', offset=HEADER_BYTES)
     return flow.reshape(height, width, 2).astype(np.float32)
@@ -55,7 +55,7 @@ def write_flo(path: str | Path, flow: np.ndarray) -> None:
     """Write a flow (H, W, 2), x and y in pixels.
 
     Raises:
-        ValueError: If the array has another shape.
+        ValueError: If the array is empty or has another shape.
     """
     if flow.ndim != 3 or flow.shape[2] != 2 or not flow.size:
         raise ValueError(f'flow must be (H, W, 2), got {flow.shape}')

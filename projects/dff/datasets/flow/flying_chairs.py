@@ -1,4 +1,4 @@
-"""Flying Chairs, the data that FlowNet is trained on."""
+"""Flying Chairs, the training data of FlowNet."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from dff.datasets.text_file import read_text
 
 from .pairs import FlowPairDataset
 
-SPLITS = dict(train='1', val='2')  # what a line of the split file says
+SPLITS = dict(train='1', val='2')  # lines of the split file
 
 
 @DATASETS.register_module()
@@ -21,13 +21,13 @@ class FlyingChairs(FlowPairDataset):
     Args:
         data_root: Folder of the pairs, `FlyingChairs_release/data`.
         split: ``'train'``, ``'val'``, or None for all pairs.
-        split_file: The official ``FlyingChairs_train_val.txt``, a line of 1 (train) or
-            2 (val) a pair, in the order of their names; goes with ``split``.
+        split_file: The official ``FlyingChairs_train_val.txt``, needed for ``split``.
+            It has one line per pair, 1 (train) or 2 (val), in the order of the names.
         augmentation: Arguments of :class:`FlowAugmentation`, for training.
 
     Raises:
-        FileNotFoundError: If there is no pair, or a file of one is missing.
-        ValueError: If the split file has no line for each pair, or another line.
+        FileNotFoundError: If there is no pair, or a file is missing.
+        ValueError: If ``split`` is invalid, or the split file does not fit the pairs.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class FlyingChairs(FlowPairDataset):
             raise ValueError(f'split must be one of {list(SPLITS)}, got {split!r}')
         if (split is None) != (split_file is None):
             raise ValueError(
-                'split and split_file go together (neither is all pairs), got split '
-                f'{split!r} and split_file {split_file!r}'
+                'split and split_file must be set together (or neither, for all '
+                f'pairs), got split {split!r} and split_file {split_file!r}'
             )
         if split is not None:
             self.pairs = self._select(split, Path(split_file))

@@ -1,7 +1,7 @@
-"""Geometric augmentation of a frame pair with known flow, and crops of it.
+"""Geometric augmentation and random crops of frame pairs with known flow.
 
-Shapes: H, W source; h, w crop. Flows are (., ., 2), x and y in pixels, NaN where nobody
-knows them; matrices are 3 x 3 and map (x, y, 1) of the source onto the crop.
+Shapes: H, W source; h, w crop. Flows are (H, W, 2) or (h, w, 2), x and y in pixels, NaN
+where they are unknown. Matrices are 3 x 3 and map (x, y, 1) of the source to the crop.
 """
 
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .photometric import FlowColour
+from .photometric import ColourJitter
 
 MAX_DRAWS = 50
-BOUNDARY = 1.0  # pixels; where neighbours differ by more, two things move
+BOUNDARY = 1.0  # pixels; neighbours that differ by more belong to two objects
 
 
 @dataclass(frozen=True)
 class FlowGeometry:
-    """Draw one large motion for both frames of a pair and a small one between them.
+    """Draw a large motion of both frames of a pair and a small one between them.
 
-    The ranges are those of FlowNet (Dosovitskiy et al., ICCV 2015, Sec. 4.3); drawn
-    anew until the crop lies within both frames, so nothing is filled in. The paper
-    prints no figures for the relative motion.
+    The ranges are those of FlowNet (Dosovitskiy et al., ICCV 2015, Sec. 4.3). That
+    paper has no numbers for the relative motion. Motions are drawn anew until the crop
+    lies inside both frames, so that no pixel has to be filled in.
 
     Attributes:
-        translation: Largest shift, a fraction of the width; it places the crop.
+        translation: Largest shift, a fraction of the width; it positions the crop.
         rotation: Largest turn, degrees.
         scale: Range of the zoom.
         relative_translation: Largest shift of ``key`` alone, a fraction of the width.
@@ -40,7 +40,11 @@ class FlowGeometry:
     relative_scale: float = 0.03
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the ranges.
+
+        Raises:
+            ValueError: If a range is invalid.
+        """
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f'scale must be 0 < low <= high, got {self.scale}')
         for name in ('translation', 'rotation'):
@@ -60,8 +64,9 @@ class FlowGeometry:
             crop_size: (h, w).
 
         Returns:
-            Two matrices; those of the central crop, enlarged where the frame is
-            smaller than it, if ``MAX_DRAWS`` draws did not fit.
+            Two matrices. If no crop lies inside both frames after ``MAX_DRAWS`` draws,
+            they are those of the central crop, with the frame enlarged if it is
+            smaller than the crop.
         """
         uniform = np.random.uniform
         middle, crop_middle = _middle(size), _middle(crop_size)
@@ -83,15 +88,15 @@ class FlowGeometry:
 
 
 class FlowAugmentation:
-    """Crop a pair at random; move it and change its colours; keep its flow exact.
+    """Crop, move and recolour a pair at random, with exact flow.
 
     Args:
         crop_size: (h, w) of the result.
         geometry: Arguments of :class:`FlowGeometry`.
-        colour: Arguments of :class:`FlowColour`; None leaves the colours alone.
+        colour: Arguments of :class:`ColourJitter`; None does not change the colours.
 
     Raises:
-        ValueError: If the options make no sense.
+        ValueError: If an option is invalid.
     """
 
     def __init__(
@@ -105,12 +110,21 @@ class FlowAugmentation:
             raise ValueError(f'crop_size must be positive (h, w), got {crop_size}')
         self.crop_size = tuple(crop_size)
         self.geometry = FlowGeometry(**(geometry or {}))
-        self.colour = None if colour is None else FlowColour(**colour)
+        self.colour = None if colour is None else ColourJitter(**colour)
 
     def __call__(
         self, cur: np.ndarray, key: np.ndarray, flow: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Give frames (h, w, 3) and flow (h, w, 2) of frames (H, W, 3) and flow."""
+        """Augment a pair.
+
+        Args:
+            cur: (H, W, 3) uint8.
+            key: (H, W, 3) uint8.
+            flow: (H, W, 2) from ``cur`` to ``key``.
+
+        Returns:
+            Current frame (h, w, 3), key frame (h, w, 3) and flow (h, w, 2).
+        """
         matrices = self.geometry.draw(flow.shape[:2], self.crop_size)
         cur, key = (
             cv2.warpAffine(
@@ -131,7 +145,7 @@ class FlowAugmentation:
 def similarity(
     start: np.ndarray, end: np.ndarray, *, turn: float, zoom: float
 ) -> np.ndarray:
-    """Give the matrix that turns (degrees) and zooms about a point and moves it."""
+    """Return the matrix of a turn (degrees) and zoom about `start`, moved to `end`."""
     angle = np.deg2rad(turn)
     cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
     matrix = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
@@ -142,36 +156,37 @@ def similarity(
 def move_flow(
     flow: np.ndarray, cur: np.ndarray, key: np.ndarray, crop_size: tuple[int, int]
 ) -> np.ndarray:
-    """Give the flow between two frames that were moved each on its own.
+    """Return the flow between two frames after a motion of each.
 
     A pixel p of the crop shows s = cur^-1 p of its source, which is at s + flow(s) in
     the other frame, and so at key (s + flow(s)) in the other crop.
 
     Args:
         flow: (H, W, 2).
-        cur: Matrix of the frame that the flow lives on.
-        key: Matrix of the frame that it points into.
+        cur: Matrix (3, 3) of the frame that the flow lives on.
+        key: Matrix (3, 3) of the frame that it points into.
         crop_size: (h, w).
 
     Returns:
-        (h, w, 2) float32; NaN where the source is not known or not there.
+        (h, w, 2) float32; NaN where the flow is unknown or outside the source.
     """
     rows, columns = np.mgrid[: crop_size[0], : crop_size[1]]
     points = np.stack([columns, rows], axis=-1).astype(np.float64)  # (h, w, 2)
     source = _map(np.linalg.inv(cur), points)
-    there = _map(key, source + sample_flow(flow, source))
-    return (there - points).astype(np.float32)
+    target = _map(key, source + sample_flow(flow, source))
+    return (target - points).astype(np.float32)
 
 
 def sample_flow(flow: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Read a flow (H, W, 2) at points (h, w, 2), bilinearly and in double precision.
+    """Sample a flow (H, W, 2) at points (h, w, 2), bilinearly, in double precision.
 
-    Where neighbours move apart (``BOUNDARY``), the nearest one is taken: the mean of
-    two motions is nobody's.
+    Where neighbours differ by more than ``BOUNDARY``, the nearest value is returned,
+    because the mean of two motions is the motion of neither object. Points outside the
+    flow get NaN.
     """
     last = np.array(flow.shape[1::-1]) - 1  # of x and y
     slack = 1e-6  # pixels; points come from an inverted matrix
-    is_there = ((where >= -slack) & (where <= last + slack)).all(axis=-1)
+    is_inside = ((where >= -slack) & (where <= last + slack)).all(axis=-1)
     where = np.clip(where, 0, last)
     low = np.floor(where).astype(int)
     high = np.minimum(low + 1, last)
@@ -181,14 +196,14 @@ def sample_flow(flow: np.ndarray, where: np.ndarray) -> np.ndarray:
         for x, wx in ((low, 1 - part[..., 0]), (high, part[..., 0])):
             taps.append(flow[y[..., 1], x[..., 0]].astype(np.float64))
             weights.append((wy * wx)[..., None])
-    # an unknown neighbour of weight 0 says nothing
+    # an unknown neighbour of weight 0 must not make the mean NaN
     mean = sum(
         np.where(w > 0, w * tap, 0) for w, tap in zip(weights, taps, strict=True)
     )
     spread = np.max(taps, axis=0) - np.min(taps, axis=0)
     is_boundary = (spread > BOUNDARY).any(axis=-1, keepdims=True)
-    found = np.where(is_boundary, flow[nearest[..., 1], nearest[..., 0]], mean)
-    return np.where(is_there[..., None], found, np.nan)
+    values = np.where(is_boundary, flow[nearest[..., 1], nearest[..., 0]], mean)
+    return np.where(is_inside[..., None], values, np.nan)
 
 
 def _middle(size: tuple[int, int]) -> np.ndarray:
@@ -202,7 +217,7 @@ def _map(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _is_inside(
     matrix: np.ndarray, size: tuple[int, int], crop_size: tuple[int, int]
 ) -> bool:
-    """Say whether the source shows all of the crop."""
+    """Return whether the whole crop lies inside the source."""
     height, width = crop_size[0] - 1, crop_size[1] - 1
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], float)
     source = _map(np.linalg.inv(matrix), corners)

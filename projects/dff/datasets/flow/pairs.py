@@ -1,4 +1,4 @@
-"""Frame pairs with known flow, read from files."""
+"""Read frame pairs with known flow from files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from .flo import read_flo
 from .geometric import FlowAugmentation
 
-UNKNOWN = 1e9  # Middlebury: a longer flow says that nobody knows it
+UNKNOWN = 1e9  # Middlebury marks unknown flow by larger values
 CUR, KEY, FLOW = '_img1', '_img2', '_flow.flo'
 
 
@@ -21,22 +21,22 @@ CUR, KEY, FLOW = '_img1', '_img2', '_flow.flo'
 class FlowPairDataset(Dataset):
     """Read frame pairs and the flow between them.
 
-    A flow file belongs to its first image and points into the second one, so the first
-    is ``cur`` and the second ``key``, whatever came first in time.
+    The flow of a file lives on its first image and points into the second one. So the
+    first image is ``cur`` and the second one ``key``, whichever was taken first.
 
     An item is ``dict(inputs=dict(cur, key), data_samples)``: BGR uint8 images
     (3, H, W) and a data element with ``gt_flow.data`` (2, H, W) in pixels, NaN where
-    nobody knows it, and ``img_path``, ``key_path``, ``img_shape`` in its metainfo.
+    it is unknown, and ``img_path``, ``key_path``, ``img_shape`` in its metainfo.
 
     Args:
-        data_root: Folder of the files. Without ``pairs`` all of its
-            ``NAME_img1.*``, ``NAME_img2.*``, ``NAME_flow.flo``, by name.
-        pairs: Names (cur, key, flow) below ``data_root``, one triple a pair.
+        data_root: Folder of the files.
+        pairs: Names (cur, key, flow) of each pair, relative to ``data_root``. None
+            reads all ``NAME_img1.*``, ``NAME_img2.*``, ``NAME_flow.flo``, by name.
         augmentation: Arguments of :class:`FlowAugmentation`, for training.
 
     Raises:
-        FileNotFoundError: If there is no pair, or a file of one is missing.
-        ValueError: If the options make no sense.
+        FileNotFoundError: If there is no pair, or a file is missing.
+        ValueError: If an entry of ``pairs`` is not a triple.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class FlowPairDataset(Dataset):
             pairs.append((path, *(names[name] for name in wanted)))
         if not pairs:
             raise FileNotFoundError(
-                f'data_root must hold NAME{CUR}.*, NAME{KEY}.*, NAME{FLOW}, there is '
-                f'none in {self.data_root}'
+                f'data_root must contain files NAME{CUR}.*, NAME{KEY}.*, NAME{FLOW}; '
+                f'there are none in {self.data_root}'
             )
         return pairs
 
@@ -82,11 +82,11 @@ class FlowPairDataset(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """Nothing: there are no classes."""
+        """An empty dict: there are no classes."""
         return {}
 
     def full_init(self) -> None:
-        """Do nothing: everything is found when it is built."""
+        """Do nothing: the files are listed when the data set is built."""
 
     def __getitem__(self, index: int) -> dict:
         """Read a pair and its flow.
@@ -122,7 +122,7 @@ class FlowPairDataset(Dataset):
 def _read_image(path: Path) -> np.ndarray:
     image = cv2.imread(str(path))
     if image is None:
-        raise FileNotFoundError(f'image {path} is not there or is no image')
+        raise FileNotFoundError(f'image {path} does not exist or is not an image')
     return image
 
 

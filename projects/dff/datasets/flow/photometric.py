@@ -1,6 +1,6 @@
-"""Changes of colour and noise of a frame pair with known flow.
+"""Random colour changes and noise for frame pairs with known flow.
 
-Images are BGR uint8 (H, W, 3); the changes work on 0..1.
+Images are BGR uint8 (H, W, 3). The changes are in units of 0..1.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ColourChange:
-    """One change of a frame's colours.
+    """A change of the colours of a frame.
+
+    The attributes are applied in this order.
 
     Attributes:
         colour: Factors (3,) of the channels.
-        gamma: Exponent behind them.
-        brightness: Then added.
-        contrast: Factor, last, of the distance from 0.5.
+        gamma: Exponent.
+        brightness: Summand.
+        contrast: Factor of the distance from 0.5.
     """
 
     colour: np.ndarray
@@ -25,7 +27,7 @@ class ColourChange:
     contrast: float = 1.0
 
     def apply(self, image: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
-        """Change an image (H, W, 3) and add noise, in units of 0..1."""
+        """Change an image (H, W, 3) uint8, and add noise (H, W, 3) in units of 0..1."""
         value = image.astype(np.float32) / 255 * np.float32(self.colour)
         value = value.clip(0, 1) ** np.float32(self.gamma) + np.float32(self.brightness)
         value = 0.5 + (value - 0.5) * np.float32(self.contrast)
@@ -35,18 +37,19 @@ class ColourChange:
 
 
 @dataclass(frozen=True)
-class FlowColour:
-    """Draw the colours of a pair: alike for both frames, and a little apart.
+class ColourJitter:
+    """Draw a colour change of both frames of a pair, and a small one between them.
 
-    The ranges are those of FlowNet (Dosovitskiy et al., ICCV 2015, Sec. 4.3); factors
-    and exponents are drawn evenly in their logarithm. Noise is drawn for each frame.
+    The ranges are those of FlowNet (Dosovitskiy et al., ICCV 2015, Sec. 4.3). The
+    logarithms of factors and exponents are drawn uniformly. Noise is drawn for each
+    frame.
 
     Attributes:
         noise: Largest standard deviation of the Gaussian noise.
-        brightness: Standard deviation of what is added.
-        contrast: Range of what is added to the factor 1 of the contrast.
+        brightness: Standard deviation of the summand.
+        contrast: Range of the contrast minus 1.
         gamma: Range of the exponent.
-        colour: Range of each channel's factor.
+        colour: Range of the factor of each channel.
         relative: Standard deviation of all of these between the frames.
     """
 
@@ -58,7 +61,11 @@ class FlowColour:
     relative: float = 0.02
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the ranges.
+
+        Raises:
+            ValueError: If a range is invalid.
+        """
         for name, lowest in (('gamma', 0), ('colour', 0), ('contrast', -1)):
             span = getattr(self, name)
             if not lowest < span[0] <= span[1]:
@@ -87,7 +94,7 @@ class FlowColour:
     def __call__(
         self, cur: np.ndarray, key: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Change the colours of both frames."""
+        """Change the colours of both frames, each (H, W, 3) uint8."""
         sigma = np.random.uniform(0, self.noise)
         frames = []
         for image, change in zip((cur, key), self.draw(), strict=True):

@@ -1,4 +1,4 @@
-"""Frame pairs with exact flow, made of any still images."""
+"""Make frame pairs with exact flow from still images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,32 +25,33 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp')
 
 @DATASETS.register_module()
 class SyntheticMotion(Dataset):
-    """Move still images about, to train a flow network without flow data.
+    """Move still images, to train a flow network without flow data.
 
-    As in Flying Chairs (FlowNet), pieces of other images move over a background
-    image, each in its own way, and hide each other; a piece moves with the
-    background, too. The flow of every pixel of ``cur`` into ``key`` is known exactly.
+    As in Flying Chairs (FlowNet), pieces of other images move over a background image
+    and occlude each other. The motion of a piece is its own motion after that of the
+    background. The flow of every pixel of ``cur`` into ``key`` is known exactly.
 
     An item is ``dict(inputs=dict(cur, key), data_samples)``: BGR uint8 images
     (3, H, W) and a data element with ``gt_flow.data`` (2, H, W) in pixels and
     ``is_hidden.data`` (1, H, W), true where ``key`` does not show the pixel. With
-    ``label_dir`` also ``gt_sem_seg.data`` (1, H, W) of ``cur``: labels go along.
+    ``label_dir`` it also has ``gt_sem_seg.data`` (1, H, W), the labels of ``cur``.
 
     Args:
         img_dir: Folder of images, searched recursively.
         crop_size: (H, W) of the items.
-        label_dir: Folder of label maps of the same relative names, ``.png``.
-        part_classes: Labels of things that may move as a whole, cars, say; every
-            second piece then is one of them, whole, in the place of a random shape.
+        label_dir: Folder of ``.png`` label maps with the same relative names.
+        part_classes: Labels of objects, such as cars. With probability 1/2 a piece is
+            such an object instead of a random shape.
         num_objects: Smallest and largest number of pieces.
         object_radius: Range of their mean radius, a fraction of the shorter side.
         ratio_range: Range of the random scale of the images.
         background: Arguments of :class:`RandomMotion` for the background.
-        objects: Likewise for the pieces; default ``OBJECTS``, which comes on top.
+        objects: Arguments of :class:`RandomMotion` for the pieces. They override
+            ``OBJECTS``.
 
     Raises:
         FileNotFoundError: If there is no image, or an image has no label map.
-        ValueError: If the options make no sense.
+        ValueError: If a range is invalid, or ``part_classes`` lack ``label_dir``.
     """
 
     def __init__(
@@ -74,16 +75,16 @@ class SyntheticMotion(Dataset):
                 raise ValueError(f'{name} must be 0 < low <= high, got {span}')
         self.img_dir = Path(img_dir)
         self.label_dir = None if label_dir is None else Path(label_dir)
-        found = self.img_dir.rglob('*')
-        self.paths = sorted(p for p in found if p.suffix.lower() in IMAGE_SUFFIXES)
+        files = self.img_dir.rglob('*')
+        self.paths = sorted(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
         if not self.paths:
             raise FileNotFoundError(
-                f'img_dir must hold images {IMAGE_SUFFIXES}, there is none in {img_dir}'
+                f'img_dir must contain images {IMAGE_SUFFIXES}; there are none in '
+                f'{img_dir}'
             )
         if part_classes and label_dir is None:
             raise ValueError(
-                f'part_classes {list(part_classes)} are cut out of labels: set '
-                'label_dir'
+                f'part_classes {list(part_classes)} need label maps: set label_dir'
             )
         self.part_classes = list(part_classes)
         self.crop_size = tuple(crop_size)
@@ -98,14 +99,14 @@ class SyntheticMotion(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """Nothing: there are no classes."""
+        """An empty dict: there are no classes."""
         return {}
 
     def full_init(self) -> None:
         """Do nothing: everything is read when it is built."""
 
     def __getitem__(self, index: int) -> dict:
-        """Make a pair with image ``index`` in the background."""
+        """Make a pair with image ``index`` as background."""
         cur, labels = self._read(index)
         amount = np.random.uniform() ** 1.5  # most motion between frames is small
         moving = self.background.draw(self.crop_size, amount)
@@ -130,7 +131,7 @@ class SyntheticMotion(Dataset):
         return self._pack(cur, key, flow, labels, is_hidden=_hidden(flow, masks))
 
     def _draw_mask(self, labels: np.ndarray | None) -> np.ndarray:
-        """Draw the shape of a piece (H, W): a thing of its image, or a blob."""
+        """Draw the mask (H, W) of a piece: an object of its image, or a blob."""
         mask = None
         if self.part_classes and np.random.rand() < 0.5:
             mask = draw_part(labels, self.part_classes)
@@ -139,11 +140,11 @@ class SyntheticMotion(Dataset):
         return mask
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Read an image and its label map; scale and cut them at random."""
+        """Read an image and its label map; scale and crop them at random."""
         path = self.paths[index]
         image = cv2.imread(str(path))
         if image is None:
-            raise FileNotFoundError(f'{path} is no image')
+            raise FileNotFoundError(f'{path} is not an image')
         height, width = self.crop_size
         ratio = np.random.uniform(*self.ratio_range)
         ratio = max(ratio, height / image.shape[0], width / image.shape[1])
@@ -158,7 +159,7 @@ class SyntheticMotion(Dataset):
         path = (self.label_dir / path.relative_to(self.img_dir)).with_suffix('.png')
         labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if labels is None:
-            raise FileNotFoundError(f'label map {path} is not there')
+            raise FileNotFoundError(f'label map {path} does not exist')
         labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
         return image, labels[cut].copy()
 
@@ -179,7 +180,7 @@ class SyntheticMotion(Dataset):
 
 
 def _hidden(flow: np.ndarray, masks: list) -> np.ndarray:
-    """Mark the pixels of ``cur`` that leave the picture or go under a later piece."""
+    """Mark the pixels of ``cur`` that leave the image or are covered in ``key``."""
     size = flow.shape[:2]
     where = np.round(grid(size) + flow).astype(int)
     x, y = where[..., 0], where[..., 1]

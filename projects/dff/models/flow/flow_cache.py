@@ -1,4 +1,4 @@
-"""Flow fields kept on disk, for estimators that take seconds a pair."""
+"""Cache flow fields on disk, for estimators that take seconds per pair."""
 
 import hashlib
 import os
@@ -11,13 +11,13 @@ from dff.files import write_atomically
 
 
 class FlowCache:
-    """A folder with one `.npy` file for each pair of frames and way to match them.
+    """A folder with one `.npy` file per pair of frames and settings.
 
-    Several processes may share it. Files are never removed from it.
+    Several processes may share the folder. The cache never removes a file.
 
     Args:
-        folder: made where it is missing.
-        settings: what else than the frames decides about the flow.
+        folder: Folder of the files. It is created if it does not exist.
+        settings: Text that names everything but the frames that the flow depends on.
     """
 
     def __init__(self, folder: str | os.PathLike, settings: str) -> None:
@@ -31,9 +31,15 @@ class FlowCache:
         shape: tuple[int, ...],
         compute: Callable[[], np.ndarray],
     ) -> np.ndarray:
-        """Return the flow between two uint8 frames, from disk if it is there.
+        """Return the flow between two frames, read from disk or computed.
 
         A file that cannot be read, or holds no float32 array of `shape`, is replaced.
+
+        Args:
+            cur: Current frame (H, W, C), uint8.
+            key: Key frame (H, W, C), uint8.
+            shape: Shape of the flow, such as (h, w, 2).
+            compute: Function that returns the flow, called if it is not on disk.
         """
         path = self.folder / f'{self._name(cur, key)}.npy'
         flow = _read(path)
@@ -53,5 +59,5 @@ class FlowCache:
 def _read(path: Path) -> np.ndarray | None:
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # missing; damaged in its head or body
+    except (OSError, ValueError, EOFError):  # no such file; damaged header or body
         return None
