@@ -72,7 +72,7 @@ def test_what_is_not_there(tmp_path):
     for name in ('no.mp4', 'no*.png'):
         with pytest.raises(FileNotFoundError, match=r'no(\.mp4|\*\.png)'):
             open_frames(tmp_path / name)
-    with pytest.raises(ValueError, match=f'{tmp_path} holds no image'):
+    with pytest.raises(ValueError, match=f'{tmp_path} contains no image'):
         open_frames(tmp_path)
     with pytest.raises(ValueError, match='camera 97 cannot be opened'):
         open_frames(97)

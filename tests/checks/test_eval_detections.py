@@ -67,7 +67,7 @@ def write_set(folder, *, label_every=1):
         for label, box in enumerate(boxes):
             if frame % label_every == 0:
                 writer.add_box(
-                    image_id, box, label=label, place='', instance_id=label + 1
+                    image_id, box, label=label, source='', instance_id=label + 1
                 )
             lines.append(f'{image_id} {label + 1} 0.5 {" ".join(map(str, box))}')
     writer.write(folder / 'set.json')
@@ -108,7 +108,7 @@ def test_mot_sets_have_all_speeds(dff_data, tmp_path):
         )
         for row in rows[frame]:
             writer.add_box(
-                image_id, row.box, label=0, place='', instance_id=row.instance_id
+                image_id, row.box, label=0, source='', instance_id=row.instance_id
             )
         for row in rows.get(frame - 5, ()):
             x1, y1, x2, y2 = row.box

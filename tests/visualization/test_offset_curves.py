@@ -70,7 +70,7 @@ def test_bad_input_is_named(tmp_path):
     with pytest.raises(ValueError, match='must be a JSON file of PerOffsetMetric'):
         read_curve(other)
     path = write_figures(tmp_path / 'a.json', [1.0])
-    with pytest.raises(ValueError, match='labels must be different'):
+    with pytest.raises(ValueError, match='labels must be 2 different'):
         save_offset_curves([path, path], tmp_path / 'out.png')
     assert not (tmp_path / 'out.png').exists()
 

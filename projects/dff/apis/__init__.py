@@ -1,4 +1,4 @@
-"""Use of trained models: frames in, data samples out."""
+"""Run trained models on videos, images and cameras."""
 
 from .inferencer import VideoInferencer
 from .one_by_one import OneByOne

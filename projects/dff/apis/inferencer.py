@@ -1,4 +1,4 @@
-"""Run a video or image model over the frames of any source."""
+"""Run a video or image model on the frames of a source."""
 
 import logging
 import time
@@ -28,23 +28,29 @@ FILE_LOADERS = ('LoadImageFromFile', 'LoadImageFromWebcam')
 
 
 class VideoInferencer:
-    """Give the predictions of a model, frame by frame.
+    """Predict the frames of videos, one at a time.
 
-    Frames are read, run and handed out one at a time, so a video of any length needs
-    the memory of one frame. Every call is a new video and starts with a key frame.
-    Stock image models run too: each frame is then its own key frame.
+    A video of any length needs the memory of one frame. Every call starts a new video
+    with a key frame. Image models of MMDetection and MMSegmentation work, too: each
+    frame is then a key frame.
 
     >>> inferencer = VideoInferencer('dff::vid/dff_rfcn_r101_vid.py', 'dff.pth')
     >>> for sample in inferencer('street.mp4'):
     ...     print(sample.frame_id, sample.is_key_frame, sample.pred_instances)
 
     Args:
-        config: path, `package::path` or Config of the model and its test pipeline.
-        checkpoint: weights, of this model or of the image model it wraps; None keeps
-            random ones.
-        device: where the model runs, such as 'cpu' or 'cuda:0'.
-        interval: key frame duration l, in place of the config's.
-        cfg_options: changes to the config, dotted keys as on the command line.
+        config: Path, `package::path` or Config of the model and its test pipeline.
+        checkpoint: Weights of this model, or of the image model it wraps. None leaves
+            the weights random.
+        device: Device of the model, such as 'cpu' or 'cuda:0'.
+        interval: Key frame duration l; None is that of the config.
+        cfg_options: Changes to the config, with dotted keys as on the command line.
+
+    Raises:
+        FileNotFoundError: If the config or the checkpoint does not exist.
+        ModuleNotFoundError: If the package of the config is not installed.
+        TypeError, ValueError: If an option is invalid, or the config has no suitable
+            test pipeline, or the checkpoint is that of another model.
     """
 
     def __init__(
@@ -65,7 +71,7 @@ class VideoInferencer:
         dataset = self.cfg.test_dataloader.dataset
         self.pipeline = Compose(_frame_pipeline(dataset))
         self.model: nn.Module = revert_sync_batchnorm(MODELS.build(self.cfg.model))
-        meta = {} if checkpoint is None else _load(self.model, str(checkpoint))
+        meta = {} if checkpoint is None else _load_weights(self.model, str(checkpoint))
         if checkpoint is None:
             print_log(
                 'no checkpoint: the weights are random', 'current', logging.WARNING
@@ -80,15 +86,15 @@ class VideoInferencer:
         Returns:
             An iterator of data samples with predictions and the metainfo `video_id`,
             `video_name`, `frame_id`, `is_key_frame`, `offset` (i - k) and
-            `inference_seconds` (test pipeline and model, without reading the frame).
+            `inference_seconds` (time of test pipeline and model, without reading).
 
         Raises:
-            FileNotFoundError, ValueError, TypeError: see `open_frames`.
+            FileNotFoundError, ValueError, TypeError: See `open_frames`.
         """
         return (sample for _, sample in self.with_images(source))
 
     def with_images(self, source: Any) -> Iterator[tuple[np.ndarray, BaseDataElement]]:
-        """Like a call, but give (frame, data sample), the frame BGR uint8 (H, W, 3)."""
+        """Like a call, but yield (frame, data sample), frame BGR uint8 (H, W, 3)."""
         frames = open_frames(source)
         video_id, self._videos = self._videos, self._videos + 1
         video = dict(video_id=video_id, video_name=Path(frames.name).stem)
@@ -96,9 +102,10 @@ class VideoInferencer:
 
     @property
     def flow(self) -> Tensor | None:
-        """Flow (1, 2, h, w) of the last frame, in pixels of its own map; None at keys.
+        """Flow (1, 2, h, w) of the last frame, in pixels of its own map.
 
-        One cell is `flow_stride` pixels of the image that the model got.
+        One cell is `flow_stride` pixels of the input of the model. The flow of a key
+        frame is None.
         """
         stream = getattr(self.model, 'stream', None)
         return None if stream is None else stream.flow
@@ -116,18 +123,18 @@ class VideoInferencer:
             yield frame.image, self._predict(frame, dict(video, frame_id=frame_id))
 
     @torch.no_grad()
-    def _predict(self, frame: Frame, place: dict) -> BaseDataElement:
+    def _predict(self, frame: Frame, metainfo: dict) -> BaseDataElement:
         start = self._now()
-        # a copy: transforms may write into what the caller keeps
-        inputs = dict(img=frame.image.copy(), img_id=place['frame_id'], **place)
+        # a copy: transforms may change the image, but it belongs to the caller
+        inputs = dict(img=frame.image.copy(), img_id=metainfo['frame_id'], **metainfo)
         data = self.pipeline(dict(inputs, is_labelled=False))
         if data is None:
             raise ValueError(
-                f'the test pipeline dropped frame {place["frame_id"]} of '
-                f'{place["video_name"]}'
+                f'the test pipeline rejected frame {metainfo["frame_id"]} of '
+                f'{metainfo["video_name"]}'
             )
-        place = dict(place, is_labelled=False, img_path=frame.path)
-        data['data_samples'].set_metainfo(place)
+        metainfo = dict(metainfo, is_labelled=False, img_path=frame.path)
+        data['data_samples'].set_metainfo(metainfo)
         sample = self.model.test_step(pseudo_collate([data]))[0]
         if 'is_key_frame' not in sample.metainfo:
             sample.set_metainfo(dict(is_key_frame=True, offset=0))
@@ -135,7 +142,7 @@ class VideoInferencer:
         return sample
 
     def _now(self) -> float:
-        """Return seconds, after the device has finished what it was given."""
+        """Return the time in seconds, after the device has finished its work."""
         if next(self.model.parameters()).is_cuda:
             torch.cuda.synchronize()
         return time.perf_counter()
@@ -155,7 +162,7 @@ def _read_config(config: str | Path | Config) -> Config:
     package = str(config).partition('::')[0]
     if package != str(config):
         if find_spec(package) is None:  # mmengine would pip install it
-            raise ModuleNotFoundError(f'{config}: there is no package {package}')
+            raise ModuleNotFoundError(f'{config}: package {package} is not installed')
         return get_config(str(config))
     if not Path(config).is_file():
         raise FileNotFoundError(f'config {config} does not exist')
@@ -176,18 +183,18 @@ def _set_interval(cfg: Config, interval: int) -> None:
     cfg.model.key_frame_scheduler = ConfigDict(scheduler)
 
 
-def _find(dataset: dict, key: str) -> Any:
-    """Return `key` of the outermost data set, of those wrapped, that sets it."""
+def _find_option(dataset: dict, key: str) -> Any:
+    """Return `key` of the outermost of nested data sets that sets it."""
     inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets')
     return dataset.get(key) or next(
-        (found for found in (_find(d, key) for d in inner or ()) if found), None
+        (value for value in (_find_option(d, key) for d in inner or ()) if value), None
     )
 
 
 def _frame_pipeline(dataset: dict) -> list[dict]:
-    """Make a test pipeline read arrays, and leave out what reads annotations."""
+    """Change a test pipeline to read arrays, and not to load annotations."""
     pipeline, is_replaced = [], False
-    for transform in _find(dataset, 'pipeline') or ():
+    for transform in _find_option(dataset, 'pipeline') or ():
         kind = transform['type']
         *scope, name = (kind if isinstance(kind, str) else kind.__name__).split('.')
         if name in FILE_LOADERS:
@@ -200,15 +207,15 @@ def _frame_pipeline(dataset: dict) -> list[dict]:
     if not is_replaced:
         names = ' or '.join(FILE_LOADERS)
         raise ValueError(
-            f'the pipeline of test_dataloader must hold {names}, so that frames can '
-            f'be put in its place; got {[str(t["type"]) for t in pipeline]}'
+            f'the pipeline of test_dataloader must contain {names}, to be replaced by '
+            f'a transform for arrays; got {[str(t["type"]) for t in pipeline]}'
         )
     return pipeline
 
 
 def _config_metainfo(dataset: dict) -> dict:
-    """Give classes and palette of the config's test data set, or of its class."""
-    metainfo = _find(dataset, 'metainfo')
+    """Return classes and palette of the test data set, or of its class."""
+    metainfo = _find_option(dataset, 'metainfo')
     if metainfo is None:
         kind = _innermost(dataset)['type']
         with DATASETS.switch_scope_and_registry(None) as registry:
@@ -223,11 +230,11 @@ def _innermost(dataset: dict) -> dict:
     return dataset
 
 
-def _load(model: nn.Module, path: str) -> dict:
-    """Load weights; return the checkpoint's `dataset_meta`, lower-case keys.
+def _load_weights(model: nn.Module, path: str) -> dict:
+    """Load weights; return the checkpoint's `dataset_meta` with lower-case keys.
 
     Raises:
-        ValueError: no parameter of the model is in the checkpoint.
+        ValueError: If the checkpoint has no parameter of the model.
     """
     checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     state = weights_of(checkpoint, path)
@@ -236,16 +243,16 @@ def _load(model: nn.Module, path: str) -> dict:
     except (RuntimeError, AttributeError, TypeError) as error:
         raise ValueError(f'{path} is of another model: {error}') from error
     names = [name for name, _ in model.named_parameters()]
-    lacks = sorted(set(missing) & set(names))
-    if len(lacks) == len(names):
+    lacking = sorted(set(missing) & set(names))
+    if len(lacking) == len(names):
         raise ValueError(
-            f'{path} is of another model: it has {sorted(state)[:3]} …, the model '
-            f'wants {names[:3]} …'
+            f'{path} is of another model: it has {sorted(state)[:3]} …, expected '
+            f'{names[:3]} …'
         )
-    if lacks:
+    if lacking:
         _warn(
-            f'{path} lacks {len(lacks)} of {len(names)} parameters, which stay '
-            f'random: {lacks[:5]} …'
+            f'{path} lacks {len(lacking)} of {len(names)} parameters, which stay '
+            f'random: {lacking[:5]} …'
         )
     meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
     if not isinstance(meta, dict):

@@ -1,4 +1,4 @@
-"""Frames handed to an inferencer one at a time."""
+"""Run a model on a video whose frames the caller passes one at a time."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,13 @@ from .inferencer import VideoInferencer
 
 
 class OneByOne:
-    """Run a model on a video whose frames are handed in one at a time.
+    """Run a model on a video whose frames the caller passes one at a time.
 
     >>> predict = OneByOne(VideoInferencer('CONFIG.py', 'CHECKPOINT.pth'))
     >>> sample = predict(image)
 
     Args:
-        inferencer: Of the model; the frames are one video of it.
+        inferencer: Inferencer of the model. All frames belong to one new video.
     """
 
     def __init__(self, inferencer: VideoInferencer) -> None:
@@ -23,7 +23,14 @@ class OneByOne:
         self._results = inferencer(self._frames())
 
     def __call__(self, image: np.ndarray) -> BaseDataElement:
-        """Predict the next frame, BGR uint8 (H, W, 3)."""
+        """Predict the next frame.
+
+        Args:
+            image: (H, W, 3) BGR uint8.
+
+        Returns:
+            The data sample with predictions, see `VideoInferencer`.
+        """
         self._next.append(image)
         return next(self._results)
 

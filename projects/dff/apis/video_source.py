@@ -1,4 +1,4 @@
-"""Frames to run a model on, one at a time: videos, image files, cameras, arrays."""
+"""Read frames one at a time from videos, image files, cameras or arrays."""
 
 import glob
 import re
@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.tif', '.tiff', '.webp')
-COUNT_TOLERANCE = 0.01  # containers without an index only estimate their length
+COUNT_TOLERANCE = 0.01  # the length of a file without an index is an estimate
 
 
 class Frame(NamedTuple):
-    """One frame: BGR uint8 image (H, W, 3), and its file if it has its own."""
+    """A frame: BGR uint8 image (H, W, 3), and its path if it is an image file."""
 
     image: np.ndarray
     path: str | None
@@ -24,14 +24,18 @@ class ImageFiles:
     """Image files in natural order (2.png before 10.png).
 
     Args:
-        paths: the files.
-        name: what the files are called together.
+        paths: The files.
+        name: Name of the source, for messages and outputs.
+
+    Raises:
+        FileNotFoundError: While iterating, if a file does not exist.
+        ValueError: While iterating, if a file is not a readable image.
     """
 
     fps = None
 
     def __init__(self, paths: Iterable[str | Path], *, name: str) -> None:
-        self.paths = sorted((str(path) for path in paths), key=_natural)
+        self.paths = sorted((str(path) for path in paths), key=_natural_key)
         self.name = name
         self.count = len(self.paths)
 
@@ -49,8 +53,12 @@ class VideoStream:
     """A video file, a camera or a stream address, decoded by OpenCV.
 
     Args:
-        source: path, address or camera index.
-        name: what to call it.
+        source: Path, address or camera index.
+        name: Name of the source, for messages and outputs.
+
+    Raises:
+        ValueError: If the source cannot be opened or, while iterating, a frame cannot
+            be read.
     """
 
     def __init__(self, source: str | int, *, name: str) -> None:
@@ -88,9 +96,9 @@ class VideoStream:
         return capture
 
     def _check_end(self, index: int) -> None:
-        """Tell the end of a video from a frame that cannot be read."""
+        """Check that reading stopped at the end of the video, not at a broken frame."""
         if index == 0:
-            raise ValueError(f'{self.name} holds no frame that can be read')
+            raise ValueError(f'{self.name} contains no readable frame')
         if not self._is_file:
             raise ValueError(f'{self.name}: frame {index} cannot be read')
         missing = (self.count or 0) - index
@@ -102,7 +110,13 @@ class VideoStream:
 
 
 class Arrays:
-    """Frames that the caller makes: an iterable of BGR uint8 arrays (H, W, 3)."""
+    """Frames from an iterable of BGR uint8 arrays (H, W, 3).
+
+    Raises:
+        TypeError: While iterating, if a frame is not an array.
+        ValueError: While iterating, if an array has another type or shape, or there is
+            no frame.
+    """
 
     fps = None
     name = 'frames'
@@ -135,21 +149,22 @@ FrameSource = ImageFiles | VideoStream | Arrays
 
 
 def open_frames(source: Any) -> FrameSource:
-    """Open a source of frames without reading any.
+    """Open a source of frames without reading any frame.
 
     Args:
-        source: path of a video, an image or a folder of images; a glob pattern; an
+        source: Path of a video, an image or a folder of images; a glob pattern; an
             address (`rtsp://…`); a camera index; an iterable of BGR uint8 arrays
-            (H, W, 3); or what this function gave before.
+            (H, W, 3); or a return value of this function.
 
     Returns:
-        An iterable of `Frame`, with `name`, `fps` and `count` (None: not known).
+        An iterable of `Frame`, with `name`, `fps` and `count` (None if unknown).
 
     Raises:
-        FileNotFoundError: there is no such file, folder or match.
-        ValueError: it holds no image, or it cannot be opened as a video. Iterating
-            raises it for a frame that cannot be read, naming file and frame.
-        TypeError: `source` is none of these.
+        FileNotFoundError: If no file or folder matches the source.
+        ValueError: If a folder has no image, or the source cannot be opened as a
+            video. Iterating raises it for a frame that cannot be read, and names
+            source and frame.
+        TypeError: If `source` has another type.
     """
     if isinstance(source, FrameSource):
         return source
@@ -180,21 +195,21 @@ def _open_path(source: str) -> FrameSource:
             raise ValueError(f'{source} is an empty file')
         return VideoStream(source, name=source)
     if glob.has_magic(source):
-        found = glob.glob(source, recursive=True)
-        if not found:
+        paths = glob.glob(source, recursive=True)
+        if not paths:
             raise FileNotFoundError(f'no file matches {source}')
-        return _open_images(map(Path, found), name=source)
+        return _open_images(map(Path, paths), name=source)
     raise FileNotFoundError(f'{source} does not exist')
 
 
 def _open_images(paths: Iterable[Path], *, name: str) -> ImageFiles:
     images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
-        raise ValueError(f'{name} holds no image ({" ".join(IMAGE_SUFFIXES)})')
+        raise ValueError(f'{name} contains no image ({" ".join(IMAGE_SUFFIXES)})')
     return ImageFiles(images, name=name)
 
 
-def _natural(path: str) -> list:
-    """Sort key that compares runs of digits as numbers."""
+def _natural_key(path: str) -> list:
+    """Return a sort key that compares runs of digits as numbers."""
     parts = re.split(r'(\d+)', path)
     return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]

@@ -83,7 +83,7 @@ class _Records:
             required, optional = FIELDS[name]
             for place, entry in enumerate(entries):
                 try:
-                    check_entry(entry, required, optional, place=f'{name}[{place}]')
+                    check_entry(entry, required, optional, source=f'{name}[{place}]')
                 except ValueError as error:
                     self.add('records with wrong fields', name, place, str(error))
 

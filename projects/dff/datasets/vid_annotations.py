@@ -55,7 +55,7 @@ VID_CLASSES = tuple(WNID_TO_CLASS.values())
 
 @dataclass(frozen=True)
 class XmlObject:
-    """One object of an XML file; box (x1, y1, x2, y2) as it is printed there."""
+    """An object of an XML file, with the box (x1, y1, x2, y2) as in the file."""
 
     wnid: str
     box: tuple[float, float, float, float]
@@ -66,7 +66,7 @@ def read_xml(path: Path) -> tuple[tuple[int, int], list[XmlObject]]:
     """Read the (width, height) and the objects of one XML file.
 
     Raises:
-        ValueError: The file cannot be read as an annotation (it is named).
+        ValueError: If the file is not a valid annotation.
     """
     try:
         root = ElementTree.parse(path).getroot()

@@ -1,6 +1,6 @@
-"""Pictures of video results: boxes, labels, key-frame marks, flow colours, files.
+"""Draw results on video frames, colour flow, and write images and videos.
 
-Images are BGR uint8 (H, W, 3) throughout, as OpenCV reads and writes them.
+Images are BGR uint8 (H, W, 3), as OpenCV reads and writes them.
 """
 
 from .caption import draw_caption, draw_legend, side_by_side

@@ -1,4 +1,4 @@
-"""What is written on frames, and frames beside each other.
+"""Write captions and legends on images, and put images side by side.
 
 Images are BGR uint8 (H, W, 3), as OpenCV reads and writes them.
 """
@@ -10,12 +10,18 @@ import numpy as np
 
 KEY_COLOR = (0, 200, 255)  # BGR amber
 TEXT_COLOR = (255, 255, 255)
-SWATCH = 1.2  # side of a colour in the legend, heights of a letter
+SWATCH = 1.2  # side of a colour square in the legend, in heights of a letter
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_caption(image: np.ndarray, text: str, *, is_key: bool = False) -> np.ndarray:
-    """Write a line at the top left; a key frame gets an amber frame around it."""
+    """Write a line of text at the top left of a copy of an image.
+
+    Args:
+        image: (H, W, 3) BGR uint8.
+        text: The line.
+        is_key: Whether to draw an amber border, the mark of key frames.
+    """
     image = image.copy()
     height = image.shape[0]
     if is_key:
@@ -35,10 +41,22 @@ def draw_caption(image: np.ndarray, text: str, *, is_key: bool = False) -> np.nd
 def side_by_side(
     left: np.ndarray, right: np.ndarray, *, titles: tuple[str, str] | None = None
 ) -> np.ndarray:
-    """Put two images of one size next to each other, each under its title."""
+    """Put two images (H, W, 3) next to each other.
+
+    Args:
+        left: (H, W, 3).
+        right: (H, W, 3).
+        titles: Captions of both images, or None.
+
+    Returns:
+        (H, 2 W, 3).
+
+    Raises:
+        ValueError: If the images differ in size.
+    """
     if left.shape != right.shape:
         raise ValueError(
-            f'both images must have one size, got {left.shape} and {right.shape}'
+            f'both images must have the same size, got {left.shape} and {right.shape}'
         )
     if titles is not None:
         left, right = draw_caption(left, titles[0]), draw_caption(right, titles[1])
@@ -48,30 +66,30 @@ def side_by_side(
 def draw_legend(
     image: np.ndarray, classes: Sequence[str], palette: Sequence[Sequence[int]]
 ) -> np.ndarray:
-    """Write the classes with their colours on a strip below an image.
+    """Write the classes with their colours below an image.
 
     Args:
         image: (H, W, 3).
         classes: Names, in the order of the labels.
-        palette: RGB of each class, as data sets of MMSegmentation have it.
+        palette: RGB colour of each class, as in MMSegmentation's data sets.
 
     Returns:
-        The image with as many rows of names below it as they need.
+        The image with a strip below it, (H + h, W, 3).
     """
     width = image.shape[1]
     scale, thickness = max(0.4, image.shape[0] / 1000), max(1, image.shape[0] // 700)
     (_, letter), base = cv2.getTextSize('Ag', FONT, scale, thickness)
     side, row = round(SWATCH * letter), round(2 * letter + base)
-    places, x, y = [], base, 0
+    positions, x, y = [], base, 0
     for name in classes:
         (length, _), _ = cv2.getTextSize(name, FONT, scale, thickness)
         needed = side + base + length + 3 * base
         if x > base and x + needed > width:
             x, y = base, y + row
-        places.append((x, y))
+        positions.append((x, y))
         x += needed
     strip = np.zeros((y + row, width, 3), np.uint8)
-    for (x, y), name, color in zip(places, classes, palette, strict=True):
+    for (x, y), name, color in zip(positions, classes, palette, strict=True):
         top = y + (row - side) // 2
         cv2.rectangle(
             strip, (x, top), (x + side, top + side), [int(c) for c in color[::-1]], -1

@@ -1,4 +1,4 @@
-"""Colours of optical flow.
+"""Colour optical flow.
 
 Images are BGR uint8 (H, W, 3), as OpenCV reads and writes them.
 """
@@ -8,19 +8,22 @@ import numpy as np
 from mmcv.visualization import make_color_wheel
 from torch import Tensor
 
-FLOW_RANGE = 0.03  # of the image diagonal: the motion shown in full colour
+FLOW_RANGE = 0.03  # motion of full colour, as a fraction of the image diagonal
 
 
 def flow_to_color(flow: np.ndarray, *, max_norm: float | None = None) -> np.ndarray:
-    """Colour a flow (h, w, 2) by the Middlebury wheel: hue direction, tint length.
+    """Colour a flow by the Middlebury wheel: hue is direction, saturation is length.
 
     Args:
-        flow: x and y in pixels; cells that are not finite come out black.
-        max_norm: length in full colour; longer ones are darkened. None takes the
-            largest length there is.
+        flow: (h, w, 2), x and y in pixels. Values that are not finite become black.
+        max_norm: Length of full colour; longer flow is darkened. None is the largest
+            length in the flow.
 
     Returns:
         BGR uint8 (h, w, 3), white where nothing moves.
+
+    Raises:
+        ValueError: If the flow has another shape.
     """
     if flow.ndim != 3 or flow.shape[2] != 2:
         raise ValueError(f'flow must be (h, w, 2), got {flow.shape}')
@@ -32,9 +35,9 @@ def flow_to_color(flow: np.ndarray, *, max_norm: float | None = None) -> np.ndar
     norm = (norm / max_norm)[..., None]  # (h, w, 1)
     wheel = make_color_wheel()  # (bins, 3) RGB
     turn = np.arctan2(-flow[..., 1], -flow[..., 0]) / np.pi  # -1..1
-    place = (turn + 1) / 2 * (len(wheel) - 1)
-    left = np.floor(place).astype(int)
-    weight = (place - left)[..., None]
+    position = (turn + 1) / 2 * (len(wheel) - 1)
+    left = np.floor(position).astype(int)
+    weight = (position - left)[..., None]
     hue = (1 - weight) * wheel[left] + weight * wheel[(left + 1) % len(wheel)]
     color = np.where(norm <= 1, 1 - norm * (1 - hue), 0.75 * hue)
     color[~is_known] = 0
@@ -44,13 +47,13 @@ def flow_to_color(flow: np.ndarray, *, max_norm: float | None = None) -> np.ndar
 def flow_at_image_size(
     flow: Tensor, stride: int, *, img_shape: tuple, ori_shape: tuple
 ) -> np.ndarray:
-    """Bring a flow (1, 2, h, w) of the model's input to the frame, in its pixels.
+    """Resize the flow of a model to the size of the frame, in pixels of the frame.
 
     Args:
-        flow: in pixels of its own map.
-        stride: pixels of the model's input a cell.
-        img_shape: size (H, W) of that input without its padding.
-        ori_shape: size (H, W) of the frame.
+        flow: (1, 2, h, w), in pixels of its own map.
+        stride: Pixels of the model's input per cell of the flow.
+        img_shape: Size (H, W) of the model's input without padding.
+        ori_shape: Size (H, W) of the frame.
 
     Returns:
         (H, W, 2) in pixels of the frame.
@@ -58,7 +61,7 @@ def flow_at_image_size(
     cells = [-(-side // stride) for side in img_shape[:2]]
     field = flow[0, :, : cells[0], : cells[1]].detach().float().cpu().numpy()
     field = np.ascontiguousarray(field.transpose(1, 2, 0)) * stride  # (h, w, 2)
-    # whole cells reach past the border: enlarge them all, then cut
+    # the last cells extend beyond the border: enlarge whole cells, then crop
     (height, width), (rows, cols) = ori_shape[:2], field.shape[:2]
     y, x = height / img_shape[0], width / img_shape[1]
     full = (round(cols * stride * x), round(rows * stride * y))
@@ -69,10 +72,21 @@ def flow_at_image_size(
 def overlay_flow(
     image: np.ndarray, flow: np.ndarray, *, alpha: float = 0.5
 ) -> np.ndarray:
-    """Lay the colours of a flow (H, W, 2) over an image of its size.
+    """Blend the colours of a flow over an image.
 
-    The colours have one range for all frames of a size, 3 % of the diagonal, and
-    are as strong as the motion: what stands still is left as it is.
+    The colours have the same range for all frames of a size, 3 % of the diagonal. Their
+    opacity grows with the motion: pixels that do not move stay unchanged.
+
+    Args:
+        image: (H, W, 3) BGR uint8.
+        flow: (H, W, 2) in pixels.
+        alpha: Largest opacity of the colours, 0 to 1.
+
+    Returns:
+        (H, W, 3) BGR uint8.
+
+    Raises:
+        ValueError: If image and flow differ in size.
     """
     if image.shape[:2] != flow.shape[:2]:
         raise ValueError(

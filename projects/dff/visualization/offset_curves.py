@@ -1,4 +1,4 @@
-"""Accuracy over the distance from the key frame, from `PerOffsetMetric`'s JSON."""
+"""Draw accuracy over the offset from the key frame, from JSON of `PerOffsetMetric`."""
 
 import json
 import os
@@ -15,18 +15,18 @@ Curve = dict[int, float]
 
 
 def read_curve(path: str | os.PathLike, figure: str | None = None) -> tuple[str, Curve]:
-    """Read one figure by offset.
+    """Read one metric value per offset.
 
     Args:
-        path: JSON file that `PerOffsetMetric(out_file=...)` wrote.
-        figure: Its name, such as 'vid/AP50'; None takes the only or first one.
+        path: JSON file of `PerOffsetMetric(out_file=...)`.
+        figure: Name of the value, such as 'vid/AP50'; None is the first one.
 
     Returns:
-        Name of the figure, and its value at each offset that has one.
+        The name of the value, and the value at each offset that has one.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is none of these files, or lacks the figure.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not a file of `PerOffsetMetric`, or lacks the value.
     """
     figures = read_figures(path)
     names = list(figures)
@@ -37,14 +37,14 @@ def read_curve(path: str | os.PathLike, figure: str | None = None) -> tuple[str,
 
 
 def read_figures(path: str | os.PathLike) -> dict[str, Curve]:
-    """Read all figures by offset, each at the offsets that have it.
+    """Read all metric values, by name and offset.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is none of `PerOffsetMetric`.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not a file of `PerOffsetMetric`.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'no figures by offset at {path}')
+        raise FileNotFoundError(f'file of PerOffsetMetric {path} does not exist')
     try:
         offsets = json.loads(Path(path).read_text(encoding='utf-8'))['offsets']
         rows = {int(offset): row for offset, row in offsets.items()}
@@ -62,12 +62,12 @@ def read_figures(path: str | os.PathLike) -> dict[str, Curve]:
 
 
 def plot_curves(curves: Mapping[str, Curve], *, ylabel: str) -> Figure:
-    """Draw one line a curve, x being the offset i - k."""
+    """Draw curves over the offset i - k in one diagram."""
     return plot_panels({ylabel: curves})
 
 
 def plot_panels(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
-    """Draw curves of several figures, by their names, side by side."""
+    """Draw one diagram per metric value, by its name, side by side."""
     drawing = Figure(figsize=(6 * len(panels), 4), layout='constrained')
     columns = drawing.subplots(ncols=len(panels), squeeze=False)[0]
     for axes, (ylabel, curves) in zip(columns, panels.items(), strict=True):
@@ -93,21 +93,25 @@ def save_offset_curves(
     figure: str | None = None,
     labels: Sequence[str] | None = None,
 ) -> dict[str, Curve]:
-    """Draw the curves of several runs into one picture, written atomically.
+    """Draw the curves of several runs in one diagram, and write it atomically.
 
     Args:
         paths: JSON files of `PerOffsetMetric`.
-        out: Picture to write; its suffix says the format.
-        figure: Name of the figure; None takes the first of the first file.
-        labels: Of the curves, one a file; by default the files' names.
+        out: Image file to write. Its suffix determines the format.
+        figure: Name of the metric value; None is the first one of the first file.
+        labels: One label per file; by default the names of the files.
 
     Returns:
-        The curves drawn, by label.
+        The curves, by label.
+
+    Raises:
+        FileNotFoundError: If a file does not exist.
+        ValueError: If the labels do not fit the files, or a file lacks the value.
     """
     labels = [Path(path).stem for path in paths] if labels is None else list(labels)
     if len(labels) != len(paths) or len(set(labels)) != len(labels):
         raise ValueError(
-            f'labels must be different, one for each of {len(paths)} files, '
+            f'labels must be {len(paths)} different names, one per file, '
             f'got {labels}'
         )
     curves = {}
@@ -122,8 +126,8 @@ def save_offset_curves(
 def tabulate_curves(curves: Mapping[str, Curve]) -> str:
     """Write the curves as a Markdown table, with their means.
 
-    The last columns are the means over the first half of the offsets, the second
-    half and all of them: at l = 10 over 0-4, 5-9 and 0-9.
+    The last columns are the means over the first half of the offsets, the second half
+    and all of them: at l = 10 over 0-4, 5-9 and 0-9.
     """
     offsets = sorted({offset for curve in curves.values() for offset in curve})
     half = (len(offsets) + 1) // 2

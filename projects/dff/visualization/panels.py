@@ -1,4 +1,4 @@
-"""Grids of captioned panels, and the colours of maps.
+"""Draw grids of captioned panels, and colour maps.
 
 Images are BGR uint8 (H, W, 3), as OpenCV reads and writes them.
 """
@@ -15,20 +15,20 @@ from matplotlib import colormaps
 from .caption import FONT, KEY_COLOR, TEXT_COLOR
 from .flow import flow_to_color
 
-LINE = 15  # pixels of a line of text
+LINE = 15  # pixels per line of text
 GAP = 4  # pixels between panels
-TEXT_SCALE = 0.4  # of OpenCV's font, where the line fits
+TEXT_SCALE = 0.4  # of OpenCV's font, if the line fits
 PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a grid and the lines above it.
+    """An image of a grid and the text above it.
 
     Attributes:
         image: (h, w, 3).
-        lines: Text, one entry a line.
+        lines: Lines of text.
         is_key: Whether the text has the colour of key frames.
     """
 
@@ -38,26 +38,25 @@ class Panel:
 
 
 def panel_grid(rows: Sequence[Sequence[Panel | None]]) -> np.ndarray:
-    """Put panels of one size (h, w) below and beside each other, on black.
+    """Arrange panels of one size (h, w) in a grid on black.
 
-    Each has a strip above it for as many lines as the longest caption has. Panel
-    (r, c) begins at y = r (strip + h + GAP) + strip, x = c (w + GAP), with a strip of
-    LINE pixels a line.
+    Above each panel is a strip for the lines of the longest caption, LINE pixels per
+    line. Panel (r, c) begins at y = r (strip + h + GAP) + strip, x = c (w + GAP).
 
     Args:
-        rows: Rows of equal length; None leaves a place empty.
+        rows: Rows of equal length; None is an empty cell.
 
     Returns:
-        The grid; nothing on it but the panels, text and black.
+        The grid (H, W, 3).
 
     Raises:
-        ValueError: If rows differ in length or panels in size, or there is none.
+        ValueError: If rows differ in length or panels in size, or there is no panel.
     """
     panels = [panel for row in rows for panel in row if panel is not None]
     sizes = sorted({panel.image.shape for panel in panels})
     if len(sizes) != 1 or len({len(row) for row in rows}) != 1:
         raise ValueError(
-            'a grid needs rows of one length and panels of one size, got '
+            'rows must have one length and panels one size, got '
             f'{[len(row) for row in rows]} and {sizes}'
         )
     height, width = sizes[0][:2]
@@ -70,36 +69,42 @@ def panel_grid(rows: Sequence[Sequence[Panel | None]]) -> np.ndarray:
             if panel is not None:
                 part = grid[r * pitch[0] :, c * pitch[1] :][: strip + height, :width]
                 part[strip:] = panel.image
-                _write(part[:strip], panel)
+                _draw_lines(part[:strip], panel)
     return grid
 
 
 def heat_map(
     values: np.ndarray, *, low: float, high: float, name: str = 'viridis'
 ) -> np.ndarray:
-    """Colour a map (h, w) by one of matplotlib's colour maps.
+    """Colour values by a colour map of Matplotlib.
 
     Args:
-        values: Those outside ``low`` to ``high`` get the colours of the ends.
+        values: (h, w). Values outside ``low`` to ``high`` are clipped.
         low: Value of the first colour.
-        high: Value of the last one.
-        name: Of the colour map.
+        high: Value of the last colour.
+        name: Name of the colour map.
+
+    Returns:
+        (h, w, 3) BGR uint8.
     """
-    place = (values - low) / max(high - low, np.finfo(np.float32).tiny)
-    color = colormaps[name](np.clip(place, 0, 1), bytes=True)  # (h, w, 4) RGB and alpha
+    share = (values - low) / max(high - low, np.finfo(np.float32).tiny)
+    color = colormaps[name](np.clip(share, 0, 1), bytes=True)  # (h, w, 4) RGB and alpha
     return np.ascontiguousarray(color[..., 2::-1])
 
 
 def map_to_panel(
     colors: np.ndarray, size: tuple[int, int], *, reach: tuple[float, float]
 ) -> np.ndarray:
-    """Lay the cells of a coloured map (h, w, 3) where they are in the frame.
+    """Draw the cells of a map at their positions in the frame.
 
     Args:
-        colors: One colour a cell.
+        colors: (h, w, 3), one colour per cell.
         size: (H, W) of the panel.
-        reach: Height and width that the cells cover, in those of the frame. What lies
-            past its border is cut; what they do not cover is black.
+        reach: Height and width of all cells, as fractions of those of the frame. Cells
+            beyond the border are cropped; pixels without a cell are black.
+
+    Returns:
+        (H, W, 3) BGR uint8.
     """
     full = [max(1, round(s * r)) for s, r in zip(size, reach, strict=True)]
     image = cv2.resize(colors, full[::-1], interpolation=cv2.INTER_NEAREST)
@@ -110,14 +115,14 @@ def map_to_panel(
 
 
 def fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bring an image to a size (H, W); one that has it stays as it is."""
+    """Resize an image (h, w, 3) to (H, W, 3), if it has another size."""
     if image.shape[:2] == tuple(size):
         return image
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def color_bar(size: tuple[int, int], *, name: str = 'viridis') -> np.ndarray:
-    """Draw a colour map from left to right, a bar across a black panel (H, W)."""
+    """Draw a colour map as a horizontal bar on a black panel (H, W, 3)."""
     height, width = size
     image = np.zeros((height, width, 3), np.uint8)
     line = heat_map(np.linspace(0, 1, width)[None], low=0, high=1, name=name)
@@ -126,8 +131,8 @@ def color_bar(size: tuple[int, int], *, name: str = 'viridis') -> np.ndarray:
     return image
 
 
-def flow_key(size: tuple[int, int], *, max_norm: float) -> np.ndarray:
-    """Draw the colour wheel of flows up to ``max_norm`` as a disc on black."""
+def flow_wheel(size: tuple[int, int], *, max_norm: float) -> np.ndarray:
+    """Draw the colours of flow up to ``max_norm`` as a disc on black (H, W, 3)."""
     height, width = size
     y, x = np.mgrid[:height, :width].astype(np.float64)
     flow = np.stack([x - (width - 1) / 2, y - (height - 1) / 2], axis=-1)
@@ -137,16 +142,20 @@ def flow_key(size: tuple[int, int], *, max_norm: float) -> np.ndarray:
 
 
 def check_picture_path(path: str | os.PathLike) -> None:
-    """Raise a ValueError if a file name has none of the suffixes of pictures."""
+    """Check the suffix of an image file.
+
+    Raises:
+        ValueError: If it is not one of `PICTURE_SUFFIXES`.
+    """
     if Path(path).suffix.lower() not in PICTURE_SUFFIXES:
         raise ValueError(f'{path} must end in one of {" ".join(PICTURE_SUFFIXES)}')
 
 
 def write_picture(image: np.ndarray, path: str | os.PathLike) -> None:
-    """Write a PNG or JPEG file.
+    """Write an image (H, W, 3) to a PNG or JPEG file.
 
     Raises:
-        OSError: If that fails.
+        OSError: If the file cannot be written.
     """
     is_png = Path(path).suffix.lower() == '.png'
     options = [] if is_png else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
@@ -154,8 +163,8 @@ def write_picture(image: np.ndarray, path: str | os.PathLike) -> None:
         raise OSError(f'{path} cannot be written')
 
 
-def _write(strip: np.ndarray, panel: Panel) -> None:
-    """Write the lines of a panel, smaller where they are too long for its width."""
+def _draw_lines(strip: np.ndarray, panel: Panel) -> None:
+    """Draw the lines of a panel, smaller if they are too long for its width."""
     color = KEY_COLOR if panel.is_key else TEXT_COLOR
     canvas = np.ascontiguousarray(strip)
     for index, line in enumerate(panel.lines):

@@ -1,4 +1,4 @@
-"""Drawing of results on the frames of a video."""
+"""Draw results on the frames of a video."""
 
 import numpy as np
 from mmdet.visualization import DetLocalVisualizer
@@ -12,12 +12,15 @@ from .flow import overlay_flow
 class VideoVisualizer:
     """Draw the results of a video frame by frame: boxes, or labels with a legend.
 
-    What a sample holds decides, `pred_instances` or `pred_sem_seg`.
+    A sample with `pred_sem_seg` is drawn as labels, any other one as boxes.
 
     Args:
-        dataset_meta: `classes` and `palette`, as a checkpoint keeps them.
-        score_thr: lowest score of a box that is drawn.
-        opacity: of label colours, 0 (nothing) to 1.
+        dataset_meta: `classes` and `palette`, as in the metadata of a checkpoint.
+        score_thr: Lowest score of the boxes to draw.
+        opacity: Opacity of the colours of labels, 0 (invisible) to 1.
+
+    Raises:
+        ValueError: If `opacity` is out of range.
     """
 
     def __init__(
@@ -55,13 +58,19 @@ class VideoVisualizer:
         """Draw one frame.
 
         Args:
-            image: the frame.
-            sample: its predictions; `frame_id`, `is_key_frame` and `offset` of its
-                metainfo go into the caption.
-            flow: (H, W, 2), laid over the image under boxes and labels.
-            seconds: what the frame took.
-            title: put before the caption.
-            mark_key: whether key frames are marked.
+            image: The frame (H, W, 3).
+            sample: Its predictions. The caption contains `frame_id`, `is_key_frame`
+                and `offset` of the metainfo.
+            flow: (H, W, 2) in pixels, drawn under boxes and labels; or None.
+            seconds: Time for the frame, added to the caption; or None.
+            title: Beginning of the caption.
+            mark_key: Whether to mark key frames.
+
+        Returns:
+            The drawn frame (H, W, 3), for labels with a legend below it.
+
+        Raises:
+            ValueError: If labels are drawn without classes and palette.
         """
         if flow is not None:
             image = overlay_flow(image, flow)
@@ -74,13 +83,13 @@ class VideoVisualizer:
         return self.add_legend(drawn, sample)
 
     def draw_results(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
-        """Draw the boxes or labels of a sample, and nothing else."""
+        """Draw only the boxes or labels of a sample on an image (H, W, 3)."""
         if 'pred_sem_seg' in sample:
             return self._draw_labels(image, sample)
         return self._draw_boxes(image, sample)
 
     def add_legend(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
-        """Write the classes below an image if it shows labels."""
+        """Add a legend below an image (H, W, 3) if the sample has labels."""
         if 'pred_sem_seg' not in sample:
             return image
         return draw_legend(image, self.classes, self.palette)

@@ -20,7 +20,7 @@ from dff.visualization.panels import (
     check_picture_path,
     color_bar,
     fit,
-    flow_key,
+    flow_wheel,
     heat_map,
     map_to_panel,
     panel_grid,
@@ -171,7 +171,7 @@ def _frames(maps: Sequence[FrameMaps], figures: dict, size: tuple) -> list[Panel
 def _flows(maps: Sequence[FrameMaps], figures: dict, size: tuple) -> list[Panel]:
     longest = max(frame['flow']['max'] for frame in figures['frames'])
     longest = max(longest, np.finfo(np.float32).eps)
-    wheel = flow_key(size, max_norm=longest)
+    wheel = flow_wheel(size, max_norm=longest)
     panels = [Panel(wheel, ['flow to the key frame', f'rim: {longest:.1f} px'])]
     for cur, frame in zip(maps[1:], figures['frames'], strict=True):
         colors = flow_to_color(cur.flow, max_norm=longest)

@@ -53,7 +53,7 @@ def test_what_is_missing_is_named(flat):
     with pytest.raises(ValueError, match=r'has 6 frames, none of them in \(6, 9\)'):
         arrange(flat, frames=(6, 9))
     (flat / 'labels' / '0016E5_07961.png').unlink()
-    with pytest.raises(FileNotFoundError, match='0016E5_07961.png is not there'):
+    with pytest.raises(FileNotFoundError, match='0016E5_07961.png does not exist'):
         arrange(flat)
     assert not names(flat / 'out')  # of those that came before it
     (flat / 'images' / 'holiday.jpg').write_bytes(b'')

@@ -79,7 +79,7 @@ def test_thirty_classes_under_the_labels_of_vid(root):
         ('two', 'dog', [4, 4, 56, 35]),  # clipped at 60, as boxes of VID are
     ]
     assert writer.counts == dict(other=2, clipped=1, dropped=1, empty=3)
-    assert '3 images without a box to keep were left out' in writer.report()
+    assert '3 images without a remaining box were dropped' in writer.report()
 
 
 def test_the_list_chooses_images_of_its_split(root):
@@ -117,7 +117,7 @@ def test_sizes_are_those_of_the_stored_pixels(tmp_path):
     assert [(i['width'], i['height']) for i in content['images']] == [(60, 40)] * 2
     assert [item['bbox'] for item in content['annotations']] == [[5, 2, 50, 36]] * 2
     assert writer.counts == dict(size=1)
-    assert writer.first_place['size'].endswith('train/b.xml')
+    assert writer.first_sources['size'].endswith('train/b.xml')
 
 
 def test_training_reads_them_as_pairs_of_stills(root):

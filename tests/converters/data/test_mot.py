@@ -97,20 +97,20 @@ def test_bad_input_is_named_and_leaves_no_json(sequence, tmp_path, video):
     gt = folder / 'gt' / 'gt.txt'
     for error, text, frames, message in (
         (ValueError, '1,1,oops', (0, None), r'gt.txt:1: expected frame,id.*oops'),
-        (ValueError, '0,1,1,1,9,9,1', (0, None), r'gt.txt:1: frames count from 1'),
+        (ValueError, '0,1,1,1,9,9,1', (0, None), r'gt.txt:1: frame numbers start at 1'),
         (FileNotFoundError, '9,1,1,1,9,9,1', (0, None), 'gt.txt:1: annotates frame 9'),
         (
             ValueError,
             '1,1,1,1,9,9,1',
             (4, 9),
-            '6 (frames|images), asked for frames 4-9',
+            '6 (frames|images), requested are 4-9',
         ),
     ):
         gt.write_text(text + '\n')
         with pytest.raises(error, match=message):
             convert_mot(root, out, name='bad', frames=frames)
     gt.unlink()
-    with pytest.raises(FileNotFoundError, match='no VIDEO/gt/gt.txt under'):
+    with pytest.raises(FileNotFoundError, match='no VIDEO/gt/gt.txt in'):
         convert_mot(root, out, name='bad')
     assert not (out / 'annotations' / 'bad.json').exists()
 

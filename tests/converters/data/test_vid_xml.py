@@ -43,7 +43,7 @@ def root(tmp_path):
 
 def convert(root, **kwargs):
     writer = convert_vid(root, root / 'out.json', split='train', **kwargs)
-    assert ('left out' in writer.report()) is (writer.counts['other'] > 0)
+    assert ('other classes' in writer.report()) is (writer.counts['other'] > 0)
     return json.loads((root / 'out.json').read_text())
 
 

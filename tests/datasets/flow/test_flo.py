@@ -29,7 +29,7 @@ def test_round_trip_keeps_every_bit(tmp_path):
     ('content', 'message'),
     [
         (b'PIEH\0\0', 'must begin with a header of 12 bytes, it has only 6'),
-        (b'P6 9 9 255' + bytes(99), r"no \.flo file: .* got .*b'P6 9'"),
+        (b'P6 9 9 255' + bytes(99), r"not a \.flo file: .* got .*b'P6 9'"),
         (b'PIEH' + struct.pack('<ii', 2, -1), 'got width 2, height -1'),
         (
             b'PIEH' + struct.pack('<ii', 3, 2) + bytes(40),

@@ -65,7 +65,7 @@ def test_named_pairs_and_augmented_ones(tmp_path):
 
 
 def test_what_cannot_be(tmp_path):
-    with pytest.raises(FileNotFoundError, match='data_root must contain files NAME_img1'):
+    with pytest.raises(FileNotFoundError, match='must contain files NAME_img1'):
         FlowPairDataset(str(tmp_path))
     with pytest.raises(ValueError, match=r'must be \(cur, key, flow\), got'):
         FlowPairDataset(str(tmp_path), pairs=[('a', 'b')])

@@ -13,7 +13,7 @@ from matplotlib import colormaps
 from mmcv.visualization import flow2rgb
 
 from dff.apis import VideoInferencer
-from dff.visualization.panels import flow_key, map_to_panel, panel_grid
+from dff.visualization.panels import flow_wheel, map_to_panel, panel_grid
 from dff_study.figures import draw_features
 from dff_study.figures.draw_features import save_features
 from dff_study.figures.feature_likeness import choose_channels, correlation, measure
@@ -128,7 +128,7 @@ def test_every_panel_is_in_its_place(save, moving_video, features_by_hand, tmp_p
 
 
 def test_the_wheel_has_the_colours_of_the_flow():
-    wheel = flow_key((41, 61), max_norm=5.0)
+    wheel = flow_wheel((41, 61), max_norm=5.0)
     assert (wheel[0, 0] == 0).all() and (wheel[20, 30] == 255).all()
     blue, green, red = wheel[20, 48]  # right of the centre
     assert red > 200 and green < 60 and blue < 60

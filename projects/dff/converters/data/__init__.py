@@ -1,4 +1,4 @@
-"""Turn public video annotations into CocoVID files, or VIDEO/FRAME folders."""
+"""Convert public video data sets to CocoVID files or VIDEO/FRAME folders."""
 
 from .camvid import arrange_camvid
 from .cocovid import CocoVIDWriter

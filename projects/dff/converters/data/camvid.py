@@ -1,4 +1,4 @@
-"""Arrange CamVid's flat folders as VIDEO/FRAME."""
+"""Copy CamVid from flat folders to folders VIDEO/FRAME."""
 
 import re
 import shutil
@@ -22,29 +22,29 @@ def arrange_camvid(
     frames: tuple[int, int | None] = (0, None),
     labelled: tuple[int, int | None] = (0, None),
 ) -> tuple[int, int]:
-    """Copy frames to OUT/images/SPLIT/VIDEO/FRAME and their maps to OUT/labels/SPLIT.
+    """Copy images to OUT/images/SPLIT/VIDEO/FRAME, label maps to OUT/labels/SPLIT.
 
-    Calling it again with another folder adds to the split.
+    A second call with other folders adds to the split.
 
     Args:
-        images: Folder of `VIDEO_FRAME.jpg`.
-        labels: Folder of index maps `VIDEO_FRAME.png`.
-        out: Data root.
-        split: Name of the part.
-        frames: First and last frame taken, positions in the sorted folder.
-        labelled: First and last frame whose map is taken; others stay unlabelled.
+        images: Folder of images `VIDEO_FRAME.jpg`.
+        labels: Folder of label maps `VIDEO_FRAME.png`.
+        out: Data root of the result.
+        split: Name of the split.
+        frames: First and last frame to copy, as positions in the sorted folder.
+        labelled: First and last frame whose label map is copied.
 
     Returns:
-        How many images and how many label maps were copied.
+        The number of copied images and the number of copied label maps.
 
     Raises:
-        FileNotFoundError: A folder, or a map of a frame, is not there.
-        ValueError: A name tells no video and frame, or the range holds no frame.
+        FileNotFoundError: If a folder, or the label map of a frame, does not exist.
+        ValueError: If a name has no video and frame, or the range has no frame.
     """
-    paths = _images(Path(images))
+    paths = _list_images(Path(images))
     labels, out = Path(labels), Path(out)
     if not labels.is_dir():
-        raise FileNotFoundError(f'labels must be a folder, {labels} is none')
+        raise FileNotFoundError(f'labels must be a folder, got {labels}')
     first, last = _bounds(frames, len(paths))
     if first > last:
         raise ValueError(f'{images} has {len(paths)} frames, none of them in {frames}')
@@ -58,22 +58,22 @@ def arrange_camvid(
                 raise ValueError(
                     f'{path} must be named VIDEO_FRAME, such as 0016E5_07959'
                 )
-            place = Path(split, match['video'], f'{int(match["frame"]):06d}')
-            _copy(path, out / 'images' / place.with_suffix(path.suffix.lower()))
+            name = Path(split, match['video'], f'{int(match["frame"]):06d}')
+            _copy(path, out / 'images' / name.with_suffix(path.suffix.lower()))
             if low <= position <= high:
-                _copy(labels / f'{path.stem}.png', out / 'labels' / f'{place}.png')
+                _copy(labels / f'{path.stem}.png', out / 'labels' / f'{name}.png')
                 num_maps += 1
     return last + 1 - first, num_maps
 
 
-def _images(folder: Path) -> list[Path]:
+def _list_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise FileNotFoundError(f'images must be a folder, {folder} is none')
+        raise FileNotFoundError(f'images must be a folder, got {folder}')
     paths: Iterable[Path] = folder.iterdir()
-    found = sorted(p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        raise ValueError(f'{folder} holds no image {IMAGE_SUFFIXES}')
-    return found
+    images = sorted(p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not images:
+        raise ValueError(f'{folder} contains no image {IMAGE_SUFFIXES}')
+    return images
 
 
 def _bounds(span: tuple[int, int | None], count: int) -> tuple[int, int]:
@@ -83,6 +83,6 @@ def _bounds(span: tuple[int, int | None], count: int) -> tuple[int, int]:
 
 def _copy(source: Path, target: Path) -> None:
     if not source.is_file():
-        raise FileNotFoundError(f'{source} is not there')
+        raise FileNotFoundError(f'{source} does not exist')
     with write_atomically(target) as temporary:
         shutil.copyfile(source, temporary)

@@ -1,8 +1,8 @@
-"""Build a CocoVID json file: COCO's lists plus `videos`.
+"""Write a CocoVID JSON file: COCO's lists and `videos`.
 
-An image names its `video_id` and its `frame_id` (0-based, consecutive), and
-says with `is_labelled` whether anybody annotated it: an image without boxes may
-be unlabelled (False) or annotated and empty (True).
+An image has the `video_id` of its video, a `frame_id` (0-based, consecutive), and
+`is_labelled`. An image without boxes is either not annotated (`is_labelled` is False),
+or annotated and empty (True).
 """
 
 import json
@@ -17,15 +17,18 @@ import numpy as np
 from dff.files import write_atomically
 
 JPEG_QUALITY = 95
-MIN_BOX_SIDE = 1.0  # stock data sets of MMDetection drop anything smaller
+MIN_BOX_SIDE = 1.0  # pixels; MMDetection's data sets drop smaller boxes
 
 
 def write_image(image: np.ndarray, path: str | Path) -> None:
-    """Write an image atomically, in the format that the suffix of `path` says.
+    """Write an image atomically, in the format of the suffix of `path`.
 
     Args:
         image: (H, W, 3) BGR or (H, W), uint8.
-        path: Final name; its folder is made.
+        path: File to write. Its folder is created if it does not exist.
+
+    Raises:
+        OSError: If the image cannot be written.
     """
     is_jpeg = Path(path).suffix.lower() in ('.jpg', '.jpeg')
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
@@ -35,17 +38,20 @@ def write_image(image: np.ndarray, path: str | Path) -> None:
 
 
 class CocoVIDWriter:
-    """Collect videos, images and boxes, then write them at once.
+    """Collect videos, images and boxes, then write them to one file.
 
-    Boxes are clipped to their image; a box that has less than one pixel a side
-    after that is left out. Both are counted, with the place of the first one.
+    Boxes are clipped to their image. A box with a side below one pixel after that is
+    dropped. Clipped and dropped boxes are counted, and the first of each is named.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
         """Start an empty set.
 
         Args:
-            classes: Class names in label order; category ids start at 1.
+            classes: Class names in the order of the labels. Category ids start at 1.
+
+        Raises:
+            ValueError: If there is no class, or two have the same name.
         """
         if not classes or len(set(classes)) != len(classes):
             raise ValueError(
@@ -56,7 +62,7 @@ class CocoVIDWriter:
         self.images: list[dict] = []
         self.annotations: list[dict] = []
         self.counts: Counter[str] = Counter()
-        self.first_place: dict[str, str] = {}
+        self.first_sources: dict[str, str] = {}
 
     def add_video(self, name: str) -> int:
         """Add a video and return its id."""
@@ -77,9 +83,9 @@ class CocoVIDWriter:
         Args:
             file_name: Path relative to the data root.
             size: (width, height) in pixels.
-            video_id: What `add_video` returned; None for a still.
+            video_id: Return value of `add_video`; None for a still.
             frame_id: 0-based position in the video.
-            is_labelled: False where nobody annotated the frame.
+            is_labelled: Whether the frame is annotated.
         """
         image = dict(
             id=len(self.images) + 1,
@@ -100,36 +106,36 @@ class CocoVIDWriter:
         box: Sequence[float],
         *,
         label: int,
-        place: str,
+        source: str,
         instance_id: int = -1,
         is_ignored: bool = False,
     ) -> bool:
         """Add a box, clipped to the image.
 
         Args:
-            image_id: What `add_image` returned.
+            image_id: Return value of `add_image`.
             box: (x1, y1, x2, y2) in pixels, x2 and y2 exclusive.
             label: Index into `classes`.
-            place: Where the box was read (file, line), for the warning.
-            instance_id: Identity of the object within the video.
-            is_ignored: Neither an object nor background (`iscrowd`).
+            source: File, and line, of the box, for messages.
+            instance_id: Number of the object in the video.
+            is_ignored: Whether metrics and losses ignore the box (`iscrowd`).
 
         Returns:
-            Whether the box was kept.
+            Whether the box was added and not dropped.
 
         Raises:
-            ValueError: The box is not finite.
+            ValueError: If the box is not finite.
         """
         if not all(math.isfinite(value) for value in box):
-            raise ValueError(f'{place}: a box must be finite, got {tuple(box)}')
+            raise ValueError(f'{source}: a box must be finite, got {tuple(box)}')
         image = self.images[image_id - 1]
         x1, x2 = (min(max(float(v), 0.0), image['width']) for v in box[0::2])
         y1, y2 = (min(max(float(v), 0.0), image['height']) for v in box[1::2])
         if x2 - x1 < MIN_BOX_SIDE or y2 - y1 < MIN_BOX_SIDE:
-            self.count('dropped', place)
+            self.count('dropped', source)
             return False
         if (x1, y1, x2, y2) != tuple(float(v) for v in box):
-            self.count('clipped', place)
+            self.count('clipped', source)
         self.annotations.append(
             dict(
                 id=len(self.annotations) + 1,
@@ -145,7 +151,7 @@ class CocoVIDWriter:
         return True
 
     def write(self, path: str | Path) -> Path:
-        """Write the set to `path`, atomically, and return it."""
+        """Write the file atomically, and return its path."""
         categories = [dict(id=i + 1, name=n) for i, n in enumerate(self.classes)]
         content = dict(
             videos=self.videos,
@@ -158,25 +164,24 @@ class CocoVIDWriter:
         return Path(path)
 
     def report(self) -> str:
-        """Say in a few lines what was collected, clipped and dropped."""
+        """Return the numbers of collected, clipped and dropped items as text."""
         lines = [
             f'{len(self.videos)} videos, {len(self.images)} images, '
             f'{len(self.annotations)} boxes'
         ]
         reasons = dict(
-            clipped='boxes reached outside their image and were clipped',
-            dropped='boxes were dropped: less than one pixel inside the image',
-            other='objects of other classes were left out',
-            empty='images without a box to keep were left out',
-            size='images are of another size than annotated; their own was taken',
+            clipped='boxes extended beyond their image and were clipped',
+            dropped='boxes with less than one pixel inside their image were dropped',
+            other='objects of other classes were dropped',
+            empty='images without a remaining box were dropped',
+            size='images have another size than annotated; that of the file is used',
         )
         for kind, count in self.counts.items():
-            lines.append(
-                f'warning: {count} {reasons[kind]}; first: {self.first_place[kind]}'
-            )
+            first = self.first_sources[kind]
+            lines.append(f'warning: {count} {reasons[kind]}; first: {first}')
         return '\n'.join(lines)
 
-    def count(self, kind: str, place: str) -> None:
-        """Count something that `report` knows, and where it was first."""
+    def count(self, kind: str, source: str) -> None:
+        """Count an event for `report`, and remember the source of the first one."""
         self.counts[kind] += 1
-        self.first_place.setdefault(kind, place)
+        self.first_sources.setdefault(kind, source)

@@ -1,7 +1,7 @@
-"""ImageNet DET annotations (one XML an image) to COCO, for training beside VID.
+"""Convert ImageNet DET annotations (one XML file per image), to train with VID.
 
 Layout: ROOT/Data/DET/SPLIT/.../NAME.JPEG and ROOT/Annotations/DET/SPLIT/.../NAME.xml.
-Of DET's 200 classes the 30 of VID are kept, under VID's labels.
+Only the 30 classes of VID are converted, with the labels of VID.
 """
 
 from pathlib import Path
@@ -24,27 +24,26 @@ def convert_det(
     images: str | Path | None = None,
     check_images: bool = True,
 ) -> CocoVIDWriter:
-    """Convert stills of DET to a json of images without videos.
+    """Convert stills of DET to a JSON file of images without videos.
 
-    File names are relative to Data/DET. Boxes are read as those of VID are. Boxes of
-    the other 170 classes are left out, and so is an image that keeps no box; both are
-    counted.
+    File names are relative to Data/DET. Boxes have the format of VID. Boxes of the
+    other 170 classes, and images without a remaining box, are dropped and counted.
 
     Args:
-        root: Folder that holds Data and Annotations.
-        out_file: The json to write.
+        root: Folder that contains Data and Annotations.
+        out_file: JSON file to write.
         split: `train` or `val`.
-        images: List of images to take (DET_train_30classes.txt); default: every image
-            of the split that has an XML.
-        check_images: Whether every image must exist. Its size is then the file's own
-            (as stored, whatever the EXIF orientation), not what the XML says.
+        images: List of images to convert (DET_train_30classes.txt). None converts
+            every image of the split that has an XML file.
+        check_images: Whether every image must exist. Sizes are then read from the
+            images (ignoring the EXIF orientation) instead of the XML files.
 
     Raises:
-        FileNotFoundError: An XML or an image does not exist (it is named).
-        ValueError: An unreadable XML, image or list.
+        FileNotFoundError: If an XML file or an image does not exist.
+        ValueError: If an XML file, an image or the list cannot be read.
     """
     root = Path(root)
-    names = _listed(Path(images), split) if images else _found(root, split)
+    names = _read_list(Path(images), split) if images else _list_xml(root, split)
     writer = CocoVIDWriter(VID_CLASSES)
     for name in track(names, f'DET {split}'):
         _add_still(writer, root, name, check_images=check_images)
@@ -52,14 +51,14 @@ def convert_det(
     return writer
 
 
-def _listed(path: Path, split: str) -> list[str]:
+def _read_list(path: Path, split: str) -> list[str]:
     names = {name for name in read_frame_list(path) if name.startswith(f'{split}/')}
     if not names:
         raise ValueError(f'{path} names no {split} image of DET')
     return sorted(names)
 
 
-def _found(root: Path, split: str) -> list[str]:
+def _list_xml(root: Path, split: str) -> list[str]:
     base = root / 'Annotations' / 'DET'
     paths = (base / split).rglob('*.xml')
     names = sorted(path.relative_to(base).with_suffix('').as_posix() for path in paths)
@@ -84,13 +83,13 @@ def _add_still(
             writer.count('size', str(xml_path))
         size = stored
     image_id = writer.add_image(f'{name}{IMAGE_SUFFIX}', size)
-    if not add_objects(writer, image_id, wanted, place=xml_path, skip_others=True):
+    if not add_objects(writer, image_id, wanted, source=xml_path, skip_others=True):
         writer.images.pop()
         writer.count('empty', str(xml_path))
 
 
 def _stored_size(path: Path, xml_path: Path) -> tuple[int, int]:
-    """Read (width, height) from an image's header; the EXIF orientation is ignored."""
+    """Read (width, height) from the header of an image, ignoring its orientation."""
     if not path.is_file():
         raise FileNotFoundError(f'{xml_path} annotates a missing image {path}')
     try:

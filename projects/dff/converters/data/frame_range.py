@@ -1,4 +1,4 @@
-"""Ranges of frames as the converters' command lines take them."""
+"""Parse ranges of frames for the command lines of the converters."""
 
 from argparse import ArgumentTypeError
 
@@ -7,7 +7,7 @@ def parse_frames(text: str) -> tuple[int, int | None]:
     """Read `FIRST-LAST` or `FIRST-` (0-based, both included).
 
     Raises:
-        ArgumentTypeError: It is neither.
+        ArgumentTypeError: If the text has neither form.
     """
     first, dash, last = text.partition('-')
     if not dash or not first.isdigit() or not (last == '' or last.isdigit()):

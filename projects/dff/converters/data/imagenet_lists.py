@@ -1,11 +1,11 @@
-"""The list files that come with ImageNet VID and DET, and their 15 frames a video."""
+"""Read the list files of ImageNet VID and DET, and select frames like them."""
 
 import re
 from pathlib import Path
 
 from dff.datasets.text_file import read_text
 
-MAX_NAME = 255  # bytes that file systems take
+MAX_NAME = 255  # bytes; limit of file systems
 NUMBER = re.compile('[0-9]{1,6}')  # names of frames have six digits
 
 
@@ -18,13 +18,14 @@ def read_frame_list(path: str | Path) -> set[str]:
       it from 1: whole snippets (VID_val_videos.txt).
 
     Args:
-        path: The list.
+        path: List file.
 
     Returns:
-        Names from the split on, such as `train/.../SNIPPET/000000`.
+        Names that begin with the split, such as `train/.../SNIPPET/000000`.
 
     Raises:
-        ValueError: The list is empty or a line has another form.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the list is empty or a line has another form.
     """
     names: set[str] = set()
     rows: list[tuple[str, int, int, int]] = []
@@ -51,7 +52,7 @@ def read_frame_list(path: str | Path) -> set[str]:
 
 
 def _counts_videos(rows: list[tuple[str, int, int, int]]) -> bool:
-    """Whether NUMBER runs over the frames of whole snippets, as in VID_val_videos."""
+    """Return whether NUMBER counts frames of whole snippets, as in VID_val_videos."""
     start = 1
     for _, number, frame, length in rows:
         if frame or number != start:
@@ -61,17 +62,20 @@ def _counts_videos(rows: list[tuple[str, int, int, int]]) -> bool:
 
 
 def spread_frames(length: int, count: int) -> list[int]:
-    """Choose frames of a snippet as VID_train_15frames.txt does.
+    """Select frames of a snippet like VID_train_15frames.txt.
 
-    The snippet is cut into `count` equal parts, and the frame in the middle of each is
-    taken: (2 i + 1) length / (2 count), rounded down.
+    The snippet is divided into `count` equal parts, and the middle frame of each part
+    is selected: (2 i + 1) length / (2 count), rounded down.
 
     Args:
-        length: Number of frames, >= 0.
-        count: How many frames to choose, >= 1.
+        length: Number of frames of the snippet, >= 0.
+        count: Number of frames to select, >= 1.
 
     Returns:
-        Ascending indices; all frames of a snippet that has no more than `count`.
+        Ascending indices; all of them if the snippet has at most `count` frames.
+
+    Raises:
+        ValueError: If `count` is below 1.
     """
     if count < 1:
         raise ValueError(f'frames per video must be >= 1, got {count}')

@@ -1,9 +1,9 @@
-"""MOT sequences, as image folders or video files, to CocoVID.
+"""Convert MOT sequences, as image folders or video files, to CocoVID.
 
-A sequence is a folder VIDEO with `gt/gt.txt` and either `img1/*.jpg` or one
-video file. Rows of gt.txt are `frame,id,x,y,w,h,conf,...`: frames are 1-based
-(0-based frame i of a video file is row frame i + 1), so are the corners x, y. A
-row of conf 0 is a box to ignore.
+A sequence is a folder VIDEO with `gt/gt.txt` and either `img1/*.jpg` or one video file.
+Rows of gt.txt are `frame,id,x,y,w,h,conf,...`. Frame numbers and the corners x, y are
+1-based (frame i of a video file, counted from 0, has the number i + 1). A box with conf
+0 is ignored.
 """
 
 import math
@@ -28,68 +28,71 @@ FIRST_MOT_FRAME = 1  # gt.txt counts frames and pixels from 1
 
 @dataclass(frozen=True)
 class MotRow:
-    """One row of gt.txt with 0-based frame and box."""
+    """A row of gt.txt, with 0-based frame and box (x1, y1, x2, y2)."""
 
     frame_id: int
     instance_id: int
     box: tuple[float, float, float, float]
     is_ignored: bool
-    place: str
+    source: str
 
 
 def read_gt(path: Path) -> dict[int, list[MotRow]]:
     """Read gt.txt into lists of rows by 0-based frame.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: A row cannot be read (file and line are named).
+        FileNotFoundError: If the file does not exist.
+        ValueError: If a row is invalid. The message names file and line.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'no annotation file {path}')
+        raise FileNotFoundError(f'annotation file {path} does not exist')
     rows = defaultdict(list)
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
-        place = f'{path}:{number}'
-        row = _read_row(line, place)
+        row = _read_row(line, f'{path}:{number}')
         rows[row.frame_id].append(row)
     return rows
 
 
-def _read_row(line: str, place: str) -> MotRow:
+def _read_row(line: str, source: str) -> MotRow:
     try:
         values = [float(value) for value in line.split(',')[:7]]
         frame, identity, x, y, w, h, confidence = values
     except ValueError:
         raise ValueError(
-            f'{place}: expected frame,id,x,y,w,h,conf, got {line!r:.200}'
+            f'{source}: expected frame,id,x,y,w,h,conf, got {line!r:.200}'
         ) from None
     if not all(math.isfinite(value) for value in values):
-        raise ValueError(f'{place}: numbers must be finite, got {line!r:.200}')
+        raise ValueError(f'{source}: numbers must be finite, got {line!r:.200}')
     if not (frame.is_integer() and identity.is_integer()):
         raise ValueError(
-            f'{place}: frame and id must be whole numbers, got {frame} and {identity}'
+            f'{source}: frame and id must be whole numbers, got {frame} and {identity}'
         )
     if max(frame, abs(identity)) > MAX_NUMBER:
         raise ValueError(
-            f'{place}: frame and id must be {MAX_NUMBER} at most, got {line!r:.200}'
+            f'{source}: frame and id must be at most {MAX_NUMBER}, got {line!r:.200}'
         )
     if frame < FIRST_MOT_FRAME:
-        raise ValueError(f'{place}: frames count from 1, got {int(frame)}')
+        raise ValueError(f'{source}: frame numbers start at 1, got {int(frame)}')
     x, y = x - FIRST_MOT_FRAME, y - FIRST_MOT_FRAME
     box = (x, y, x + w, y + h)
     frame_id = int(frame) - FIRST_MOT_FRAME
-    return MotRow(frame_id, int(identity), box, confidence == 0, place)
+    return MotRow(frame_id, int(identity), box, confidence == 0, source)
 
 
 def find_sequences(root: Path) -> list[Path]:
-    """List the folders under `root`, or `root` itself, that hold gt/gt.txt."""
+    """List the folders in `root`, or `root` itself, that contain gt/gt.txt.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
     if (root / 'gt' / 'gt.txt').is_file():
         return [root]
-    found = sorted(path.parent.parent for path in root.glob('*/gt/gt.txt'))
-    if not found:
-        raise FileNotFoundError(f'no VIDEO/gt/gt.txt under {root}')
-    return found
+    folders = sorted(path.parent.parent for path in root.glob('*/gt/gt.txt'))
+    if not folders:
+        raise FileNotFoundError(f'there is no VIDEO/gt/gt.txt in {root}')
+    return folders
 
 
 def extract_frames(
@@ -99,15 +102,15 @@ def extract_frames(
 
     Args:
         video: The video file.
-        folder: Where the JPEG files go.
-        first: First 0-based frame to write.
-        last: Last frame to write, None for the end of the video.
+        folder: Folder for the JPEG files.
+        first: First frame to write, 0-based.
+        last: Last frame to write; None is the last frame of the video.
 
     Yields:
         (0-based frame, file name, (width, height)).
 
     Raises:
-        ValueError: The video is unreadable, empty or shorter than asked.
+        ValueError: If the video is unreadable, empty or shorter than requested.
     """
     capture = cv2.VideoCapture(str(video))
     if not capture.isOpened():
@@ -126,16 +129,19 @@ def extract_frames(
     finally:
         capture.release()
     if index <= max(first, last or 0):
-        asked = f'{first}-{"" if last is None else last}'
-        raise ValueError(f'{video} has {index} frames, asked for frames {asked}')
+        requested = f'{first}-{"" if last is None else last}'
+        raise ValueError(f'{video} has {index} frames, requested are {requested}')
 
 
 def list_images(
     source: Path, folder: Path, first: int, last: int | None
 ) -> Iterator[tuple[int, str, tuple[int, int]]]:
-    """Yield what `extract_frames` does for an existing `img1` folder.
+    """Yield the same as `extract_frames` for an existing folder `img1`.
 
-    `folder` becomes a link to `source` where it is another place.
+    If `folder` does not exist, it becomes a link to `source`.
+
+    Raises:
+        ValueError: If an image cannot be read, or there are fewer than requested.
     """
     names = sorted(
         p.name
@@ -145,7 +151,7 @@ def list_images(
     stop = len(names) if last is None else last + 1
     if not names or first >= len(names) or stop > len(names):
         raise ValueError(
-            f'{source} has {len(names)} images, asked for frames {first}-{stop - 1}'
+            f'{source} has {len(names)} images, requested are {first}-{stop - 1}'
         )
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +166,7 @@ def list_images(
 def _open_sequence(
     sequence: Path, folder: Path, first: int, last: int | None
 ) -> tuple[Iterator[tuple[int, str, tuple[int, int]]], int]:
-    """Return the frames of a sequence and about how many they are."""
+    """Return the frames of a sequence and an estimate of their number."""
     if (sequence / 'img1').is_dir():
         total = sum(1 for _ in (sequence / 'img1').iterdir())
         frames = list_images(sequence / 'img1', folder, first, last)
@@ -170,7 +176,7 @@ def _open_sequence(
         )
         if len(videos) != 1:
             raise FileNotFoundError(
-                f'{sequence} must hold img1/ or one video file, got '
+                f'{sequence} must contain img1/ or one video file, got '
                 f'{[p.name for p in videos]}'
             )
         capture = cv2.VideoCapture(str(videos[0]))
@@ -192,40 +198,39 @@ def convert_mot(
 ) -> CocoVIDWriter:
     """Convert MOT sequences to OUT/annotations/NAME.json and OUT/VIDEO/img1.
 
-    Frame ids stay those of the whole video, so that frames 600-794 of a video
-    are frames 600-794 in the json too.
+    Frame ids are those of the whole video: frames 600-794 of a video are frames
+    600-794 in the JSON file, too. After an error, extracted frames are removed.
 
     Args:
         root: A sequence, or a folder of sequences.
         out: Data root of the result; file names are relative to it.
-        name: Name of the json file, without suffix.
-        classes: One class name; MOT's own class column is not read.
-        frames: First and last 0-based frame, both included; None is the end.
-        sequences: Names of the sequences to take, default all.
+        name: Name of the JSON file, without suffix.
+        classes: One class name; MOT's class column is not read.
+        frames: First and last frame, 0-based and inclusive; None is the end.
+        sequences: Names of the sequences to convert; None converts all.
 
     Returns:
-        The written set, for its counts.
+        The writer, with its counts.
 
     Raises:
-        FileNotFoundError: There is no such sequence, video or frame.
-        ValueError: A row or a frame cannot be read, or is not there. No frame that was
-            extracted before stays behind.
+        FileNotFoundError: If a sequence, a video or a frame does not exist.
+        ValueError: If an option, a row or a frame is invalid.
     """
     root, out = Path(root), Path(out)
     if len(classes) != 1:
-        raise ValueError(f'MOT has one class, got {len(classes)}: {list(classes)}')
+        raise ValueError(f'classes must be one name, got {list(classes)}')
     first, last = frames
     if first < 0 or (last is not None and last < first):
-        raise ValueError(f'frames must be FIRST-LAST with 0 <= FIRST <= LAST: {frames}')
-    found = find_sequences(root)
+        raise ValueError(f'frames must be 0 <= first <= last, got {frames}')
+    folders = find_sequences(root)
     if sequences is not None:
-        missing = set(sequences) - {path.name for path in found}
+        missing = set(sequences) - {path.name for path in folders}
         if missing:
-            raise FileNotFoundError(f'no sequence {sorted(missing)} under {root}')
-        found = [path for path in found if path.name in sequences]
+            raise FileNotFoundError(f'there is no sequence {sorted(missing)} in {root}')
+        folders = [path for path in folders if path.name in sequences]
     writer = CocoVIDWriter(classes)
-    with remove_new_files_on_error(*(out / path.resolve().name for path in found)):
-        for sequence in found:
+    with remove_new_files_on_error(*(out / path.resolve().name for path in folders)):
+        for sequence in folders:
             _convert_sequence(writer, sequence, out, first=first, last=last)
         writer.write(out / 'annotations' / f'{name}.json')
     return writer
@@ -239,9 +244,9 @@ def _convert_sequence(
     folder = out / video_name / 'img1'
     video_id = writer.add_video(video_name)
     frames, total = _open_sequence(sequence, folder, first, last)
-    seen = -1
+    last_index = -1
     for index, file_name, size in track(frames, video_name, total):
-        seen = index
+        last_index = index
         image_id = writer.add_image(
             f'{video_name}/img1/{file_name}', size, video_id=video_id, frame_id=index
         )
@@ -250,14 +255,14 @@ def _convert_sequence(
                 image_id,
                 row.box,
                 label=0,
-                place=row.place,
+                source=row.source,
                 instance_id=row.instance_id,
                 is_ignored=row.is_ignored,
             )
-    beyond = [row for index in rows for row in rows[index] if index > seen]
+    beyond = [row for index in rows for row in rows[index] if index > last_index]
     if last is None and beyond:
         row = min(beyond, key=lambda row: row.frame_id)
         raise FileNotFoundError(
-            f'{row.place}: annotates frame {row.frame_id + FIRST_MOT_FRAME}, but '
-            f'{sequence} has {seen + 1} frames'
+            f'{row.source}: annotates frame {row.frame_id + FIRST_MOT_FRAME}, but '
+            f'{sequence} has {last_index + 1} frames'
         )

@@ -1,4 +1,4 @@
-"""Write synthetic videos as a CocoVID set with frames and label maps."""
+"""Write synthetic videos as a CocoVID data set with frames and label maps."""
 
 from pathlib import Path
 
@@ -27,17 +27,20 @@ def write_synthetic_set(
     """Write OUT/annotations/NAME.json, OUT/frames and OUT/labels.
 
     A frame is `NAME_0000/000000.jpg`, its label map `NAME_0000/000000.png` (0 is
-    background). Sets of different seeds share no video.
+    background). Data sets with different seeds have no video in common.
 
     Args:
-        out: Data root.
-        name: Name of the json and prefix of its videos.
-        num_videos: How many videos.
-        num_frames: Frames of each.
-        size: (width, height).
-        seed: Equal seeds give equal sets.
-        label_every: Label every n-th frame only; others have no label map either.
-        speed: Of all motion, see `SyntheticVideo`.
+        out: Data root of the result.
+        name: Name of the JSON file and prefix of its videos.
+        num_videos: Number of videos.
+        num_frames: Number of frames per video.
+        size: (width, height) in pixels.
+        seed: Equal seeds produce equal data sets.
+        label_every: Label only every n-th frame. Others have no label map.
+        speed: Speed of the shapes, see `SyntheticVideo`.
+
+    Raises:
+        ValueError: If a number is too small.
     """
     if min(num_videos, label_every) < 1:
         values = f'{num_videos} and {label_every}'
@@ -60,13 +63,13 @@ def write_synthetic_set(
             )
             if frame_id % label_every == 0:
                 write_image(frame.label_map, out / 'labels' / f'{stem}.png')
-                _add_boxes(writer, image_id, frame, stem)
+                _add_boxes(writer, image_id, frame, source=stem)
     writer.write(out / 'annotations' / f'{name}.json')
     return writer
 
 
 def _add_boxes(
-    writer: CocoVIDWriter, image_id: int, frame: SyntheticFrame, place: str
+    writer: CocoVIDWriter, image_id: int, frame: SyntheticFrame, *, source: str
 ) -> None:
     for box, label, number, is_ignored in zip(
         frame.boxes, frame.labels, frame.instance_ids, frame.is_ignored, strict=True
@@ -75,7 +78,7 @@ def _add_boxes(
             image_id,
             box.tolist(),
             label=int(label),
-            place=place,
+            source=source,
             instance_id=int(number),
             is_ignored=bool(is_ignored),
         )

@@ -1,7 +1,7 @@
-"""ImageNet VID annotations (one XML a frame) to CocoVID.
+"""Convert ImageNet VID annotations (one XML file per frame) to CocoVID.
 
 Layout: ROOT/Data/VID/SPLIT/.../SNIPPET/000000.JPEG and
-ROOT/Annotations/VID/SPLIT/.../SNIPPET/000000.xml. The stills of DET: `det_xml.py`.
+ROOT/Annotations/VID/SPLIT/.../SNIPPET/000000.xml. `det_xml.py` converts stills of DET.
 """
 
 from collections.abc import Sequence
@@ -27,19 +27,21 @@ IMAGE_SUFFIX = '.JPEG'
 
 
 def _list_frames(root: Path, split: str) -> list[PurePosixPath]:
-    """List SPLIT/.../SNIPPET/000000 of all images and annotations, sorted."""
+    """List the names SPLIT/.../SNIPPET/000000 of images and annotations, sorted."""
     names = set()
     for folder, suffix in (('Annotations', '.xml'), ('Data', IMAGE_SUFFIX)):
         base = root / folder / 'VID'
         for path in (base / split).rglob(f'*{suffix}'):
             names.add(PurePosixPath(path.relative_to(base).with_suffix('').as_posix()))
     if not names:
-        raise FileNotFoundError(f'no {split} frames under {root}/Annotations/VID')
+        raise FileNotFoundError(f'no {split} frames in {root}/Annotations/VID')
     return sorted(names)
 
 
-def _read_wanted(path: Path, names: Sequence[PurePosixPath], split: str) -> set[str]:
-    """Read the list of labelled frames, and see that the tree has them."""
+def _read_labelled(
+    path: Path, names: Sequence[PurePosixPath], split: str
+) -> set[str]:
+    """Read the list of labelled frames, and check that `names` contains them."""
     listed = {name for name in read_frame_list(path) if name.startswith(f'{split}/')}
     if not listed:
         raise ValueError(f'{path} names no {split} frame of VID')
@@ -52,13 +54,13 @@ def _read_wanted(path: Path, names: Sequence[PurePosixPath], split: str) -> set[
     return listed
 
 
-def _spread_wanted(names: Sequence[PurePosixPath], count: int) -> set[str]:
-    """Choose `count` frames of each snippet; `names` must be sorted."""
-    wanted = set()
+def _spread_labelled(names: Sequence[PurePosixPath], count: int) -> set[str]:
+    """Select `count` frames of each snippet; `names` must be sorted."""
+    labelled = set()
     for _, group in groupby(names, key=lambda name: name.parent):
         frames = list(group)
-        wanted |= {str(frames[i]) for i in spread_frames(len(frames), count)}
-    return wanted
+        labelled |= {str(frames[i]) for i in spread_frames(len(frames), count)}
+    return labelled
 
 
 def convert_vid(
@@ -71,40 +73,40 @@ def convert_vid(
     check_images: bool = True,
     ignore_other_classes: bool = False,
 ) -> CocoVIDWriter:
-    """Convert one split of VID to a CocoVID json, file names relative to Data/VID.
+    """Convert a split of VID to a CocoVID JSON file.
 
-    A frame without XML, or not chosen by `labelled_frames` or `frames_per_video`, is
-    unlabelled: it stays in the json, as key frames are drawn from it.
+    File names are relative to Data/VID. Frames without an XML file, and frames not
+    selected by `labelled_frames` or `frames_per_video`, are unlabelled. They are in
+    the JSON file, because they may become key frames.
 
     Args:
-        root: Folder that holds Data and Annotations.
-        out_file: The json to write.
+        root: Folder that contains Data and Annotations.
+        out_file: JSON file to write.
         split: `train`, `val` or `test`.
         labelled_frames: List of frames to train on, see `read_frame_list`.
-        frames_per_video: Without a list, how many frames of each snippet to train
-            on, spread as in the released list (`spread_frames`).
-        check_images: Whether every frame's image must exist.
-        ignore_other_classes: Leave out other classes, counted.
+        frames_per_video: Without a list, number of frames per snippet to train on,
+            selected like those of the released list (`spread_frames`).
+        check_images: Whether the image of every frame must exist.
+        ignore_other_classes: Whether to drop and count objects of other classes.
 
     Raises:
-        FileNotFoundError: An image that an annotation names, or a frame that the list
-            names, does not exist.
-        ValueError: An unknown class, an unreadable XML or list.
+        FileNotFoundError: If an annotated image or a frame of the list does not exist.
+        ValueError: If a class is unknown, or an XML file or the list is invalid.
     """
     if labelled_frames is not None and frames_per_video is not None:
         raise ValueError(
-            'give labelled_frames or frames_per_video, not both, got '
+            'set labelled_frames or frames_per_video, not both, got '
             f'{labelled_frames} and {frames_per_video}'
         )
     root = Path(root)
     names = _list_frames(root, split)
-    wanted = None
+    labelled = None
     if labelled_frames is not None:
-        wanted = _read_wanted(Path(labelled_frames), names, split)
+        labelled = _read_labelled(Path(labelled_frames), names, split)
     elif frames_per_video is not None:
-        wanted = _spread_wanted(names, frames_per_video)
+        labelled = _spread_labelled(names, frames_per_video)
     converter = _Converter(
-        root, wanted, check_images=check_images, skip_others=ignore_other_classes
+        root, labelled, check_images=check_images, skip_others=ignore_other_classes
     )
     for name in track(names, f'VID {split}'):
         converter.add_frame(name)
@@ -114,19 +116,23 @@ def convert_vid(
 
 @dataclass
 class _Converter:
-    """What a conversion knows while it goes from frame to frame."""
+    """State of a conversion from frame to frame."""
 
     root: Path
-    wanted: set[str] | None
+    labelled: set[str] | None  # names of labelled frames; None is all with an XML
     check_images: bool
     skip_others: bool
     writer: CocoVIDWriter = field(default_factory=lambda: CocoVIDWriter(VID_CLASSES))
     snippet: PurePosixPath | None = None
     video_id: int = -1
-    size: tuple[int, int] | None = None  # of the snippet's last frame
+    size: tuple[int, int] | None = None  # (width, height) of the last frame
 
     def add_frame(self, name: PurePosixPath) -> None:
-        """Add a frame of a snippet; names must come in order."""
+        """Add a frame of a snippet. Frames must be added in order.
+
+        Raises:
+            FileNotFoundError: If images are checked and the image does not exist.
+        """
         if name.parent != self.snippet:
             self.snippet, self.size = name.parent, None
             self.video_id = self.writer.add_video(str(name.parent))
@@ -142,7 +148,7 @@ class _Converter:
         elif self.size is None:
             self.size = _image_size(image_path)
         is_labelled = xml_path.is_file() and (
-            self.wanted is None or str(name) in self.wanted
+            self.labelled is None or str(name) in self.labelled
         )
         image_id = self.writer.add_image(
             f'{name}{IMAGE_SUFFIX}',
@@ -155,7 +161,7 @@ class _Converter:
             self.writer,
             image_id,
             objects if is_labelled else (),
-            place=xml_path,
+            source=xml_path,
             skip_others=self.skip_others,
         )
 
@@ -165,46 +171,46 @@ def add_objects(
     image_id: int,
     objects: Sequence[XmlObject],
     *,
-    place: Path,
+    source: Path,
     skip_others: bool,
 ) -> int:
-    """Add the boxes of one image that are of the 30 classes.
+    """Add the boxes of one image that have one of the 30 classes.
 
     Args:
-        writer: Of the set.
-        image_id: What the writer's `add_image` returned.
-        objects: Of any class.
-        place: Their XML file, for messages.
-        skip_others: Count objects of other classes instead of raising.
+        writer: Writer of the data set.
+        image_id: Return value of the writer's `add_image`.
+        objects: Objects of any class.
+        source: XML file of the objects, for messages.
+        skip_others: Whether to count objects of other classes instead of raising.
 
     Returns:
-        How many boxes were kept.
+        The number of boxes that were added and not dropped.
 
     Raises:
-        ValueError: An unknown class.
+        ValueError: If a class is unknown and `skip_others` is not set.
     """
-    num_kept = 0
+    num_added = 0
     for item in objects:
         if item.wnid in WNID_TO_CLASS:
-            num_kept += writer.add_box(
+            num_added += writer.add_box(
                 image_id,
                 item.box,
                 label=VID_WNIDS.index(item.wnid),
-                place=str(place),
+                source=str(source),
                 instance_id=item.track_id,
             )
         elif skip_others:
-            writer.count('other', str(place))
+            writer.count('other', str(source))
         else:
             raise ValueError(
-                f'{place}: unknown class {item.wnid!r}, expected one of the 30 of '
+                f'{source}: unknown class {item.wnid!r}, expected one of the 30 of '
                 'ImageNet VID'
             )
-    return num_kept
+    return num_added
 
 
 def _image_size(path: Path) -> tuple[int, int]:
-    # As stored: annotations and pipelines ignore the EXIF orientation, too.
+    # Annotations and pipelines ignore the EXIF orientation, too.
     image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise ValueError(f'cannot read frame {path}')
