@@ -100,9 +100,7 @@ class FilePattern:
             )
         return match['video'], int(match['frame']) // self.frame_step
 
-    def split_videos(
-        self, videos: Mapping[str, list[tuple]]
-    ) -> dict[str, list[tuple]]:
+    def split_videos(self, videos: Mapping[str, list[tuple]]) -> dict[str, list[tuple]]:
         """Split videos at missing frames, and every `snippet_length` frames.
 
         Args:

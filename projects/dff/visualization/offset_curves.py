@@ -111,8 +111,7 @@ def save_offset_curves(
     labels = [Path(path).stem for path in paths] if labels is None else list(labels)
     if len(labels) != len(paths) or len(set(labels)) != len(labels):
         raise ValueError(
-            f'labels must be {len(paths)} different names, one per file, '
-            f'got {labels}'
+            f'labels must be {len(paths)} different names, one per file, got {labels}'
         )
     curves = {}
     for label, path in zip(labels, paths, strict=True):

@@ -38,9 +38,7 @@ def _list_frames(root: Path, split: str) -> list[PurePosixPath]:
     return sorted(names)
 
 
-def _read_labelled(
-    path: Path, names: Sequence[PurePosixPath], split: str
-) -> set[str]:
+def _read_labelled(path: Path, names: Sequence[PurePosixPath], split: str) -> set[str]:
     """Read the list of labelled frames, and check that `names` contains them."""
     listed = {name for name in read_frame_list(path) if name.startswith(f'{split}/')}
     if not listed:
