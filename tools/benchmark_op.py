@@ -33,31 +33,22 @@ CLASSES, BINS, STRIDE, ROIS = 31, 7, 16, 300  # of the pooling (paper Sec. 4)
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--op', choices=OPS, default=OPS[0], help='operator to time')
-    parser.add_argument(
-        '--sizes', nargs='+', default=['38x63', '64x128'], help='sizes of the map, HxW'
+    add = parser.add_argument
+    add('--op', choices=OPS, default=OPS[0], help='operator to time')
+    add('--sizes', nargs='+', default=['38x63', '64x128'], help='sizes of the map, HxW')
+    add('--channels', type=int, default=1024, help='of the warp')
+    add('--batch', type=int, default=1, help='batch size')
+    add('--device', default='cpu', help='cpu or cuda')
+    add('--dtype', choices=TYPES, default='float32', help='type of the features')
+    layouts = 'planar: channels first in memory; last: channels last'
+    add('--layout', choices=LAYOUTS, default='planar', help=layouts)
+    flows = (
+        'smooth: moving regions, like the output of a flow network; random: independent '
+        'at every pixel, the worst case for caches'
     )
-    parser.add_argument('--channels', type=int, default=1024, help='of the warp')
-    parser.add_argument('--batch', type=int, default=1, help='batch size')
-    parser.add_argument('--device', default='cpu', help='cpu or cuda')
-    parser.add_argument(
-        '--dtype', choices=TYPES, default='float32', help='type of the features'
-    )
-    parser.add_argument(
-        '--layout',
-        choices=LAYOUTS,
-        default='planar',
-        help='planar: channels first in memory; last: channels last',
-    )
-    parser.add_argument(
-        '--flow',
-        choices=('smooth', 'random'),
-        default='smooth',
-        help='smooth: moving regions, like the output of a flow network; random: '
-        'independent at every pixel, the worst case for caches',
-    )
-    parser.add_argument('--threads', type=int, default=2, help='CPU threads')
-    parser.add_argument('--rounds', type=int, default=21, help='rounds to time')
+    add('--flow', choices=('smooth', 'random'), default='smooth', help=flows)
+    add('--threads', type=int, default=2, help='CPU threads')
+    add('--rounds', type=int, default=21, help='rounds to time')
     return parser.parse_args()
 
 
