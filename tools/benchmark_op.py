@@ -43,8 +43,8 @@ def parse_args() -> argparse.Namespace:
     layouts = 'planar: channels first in memory; last: channels last'
     add('--layout', choices=LAYOUTS, default='planar', help=layouts)
     flows = (
-        'smooth: moving regions, like the output of a flow network; random: independent '
-        'at every pixel, the worst case for caches'
+        'smooth: moving regions, like the output of a flow network; '
+        'random: independent at every pixel, the worst case for caches'
     )
     add('--flow', choices=('smooth', 'random'), default='smooth', help=flows)
     add('--threads', type=int, default=2, help='CPU threads')
