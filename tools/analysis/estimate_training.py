@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import MODELS, init_default_scope
+from tabulate import tabulate
 
 import dff  # noqa: F401  (registers the models)
 from dff.apis.dff_model import parse_size
 from dff.cost.training_cost import StepCost, make_training_data, measure_step
 from dff.files import write_json
-from dff.markdown import to_markdown
 
 GIB = 2**30
 
@@ -116,7 +116,7 @@ def main() -> None:
         'GiB per GPU, at least',
     ]
     head += [f'hours at {tflops:g} TFLOP/s' for tflops in args.tflops]
-    print(to_markdown(head, rows))
+    print(tabulate(rows, head, tablefmt='github', disable_numparse=True))
     if args.out:
         write_json(dict(counts=counts, table=[head, *rows]), args.out)
 

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from tabulate import tabulate
 from torch import Tensor, nn
 
 from dff.apis.dff_model import build_dff_model
 from dff.checks.inputs import make_sample
-from dff.markdown import to_markdown
 
 from .benchmark import Stopwatch, count_model, moving_frames
 from .complexity import Complexity
@@ -210,4 +210,4 @@ def tabulate_steps(rows: Sequence[dict[str, Any]]) -> str:
         else:
             line += ['-'] * 3
         lines.append(line)
-    return to_markdown(head, lines)
+    return tabulate(lines, head, tablefmt='github', disable_numparse=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from tabulate import tabulate
 
 from dff.files import write_atomically
-from dff.markdown import to_markdown
 
 Curve = dict[int, float]
 
@@ -140,4 +140,5 @@ def tabulate_curves(curves: Mapping[str, Curve]) -> str:
             whole = len(known) == len(span)
             cells.append(f'{sum(known) / len(span):.3f}' if whole else '-')
         rows.append([label, *cells])
-    return to_markdown(['', *map(str, offsets), *names], rows)
+    head = ['', *map(str, offsets), *names]
+    return tabulate(rows, head, tablefmt='github', disable_numparse=True)
