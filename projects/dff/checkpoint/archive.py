@@ -1,4 +1,4 @@
-"""Read the two formats of ``torch.save`` without running anything in them."""
+"""Read files of ``torch.save`` and plain pickles without running anything in them."""
 
 import io
 import pickle
@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import torch
 
 from .inert import Inert
-from .rebuild import STORAGE_DTYPES, Storage
+from .rebuild import BUILDERS, STORAGE_DTYPES, Storage
 from .unpickler import InertUnpickler
 
 ZIP_START = b'PK\x03\x04'
@@ -22,14 +22,15 @@ Restore = Callable[[torch.UntypedStorage, str], torch.UntypedStorage]
 
 
 def read_archive(file: BinaryIO, map_location: Any = None) -> Any:
-    """Read what ``torch.save`` wrote.
+    """Read what ``torch.save`` wrote, in the zip format or the one before torch 1.6.
 
     Args:
         file: Open for reading at its start, seekable.
         map_location: As for ``torch.load``.
 
     Returns:
-        The content; whatever is no tensor, array, log or plain value is an ``Inert``.
+        The content; an ``Inert`` in place of each value that is no tensor, array, log
+        or plain value.
 
     Raises:
         Exception: Of any type, if the file is damaged or of another kind.
@@ -40,8 +41,41 @@ def read_archive(file: BinaryIO, map_location: Any = None) -> Any:
     return read(file, _restorer(map_location))
 
 
+def read_plain_pickle(file: BinaryIO) -> Any:
+    """Read a pickle that is no file of ``torch.save``.
+
+    Args:
+        file: Open for reading at the start of the pickle.
+
+    Returns:
+        As for `read_archive`; storages are on the CPU.
+
+    Raises:
+        Exception: Of any type, if the file is damaged or of another kind.
+    """
+    return _unpickler(file).load()
+
+
+def _unpickler(
+    file: BinaryIO, storage: Callable[[Any], Any] | None = None
+) -> InertUnpickler:
+    return InertUnpickler(file, storage, builders=ARCHIVE_BUILDERS)
+
+
+def _nested_archive(content: Any) -> Any:
+    """Read the file of ``torch.save`` that a plain pickle holds for each storage."""
+    if type(content) is not bytes:
+        raise pickle.UnpicklingError(
+            f'a storage must be bytes, got {type(content).__name__}'
+        )
+    return read_archive(io.BytesIO(content), 'cpu')
+
+
+ARCHIVE_BUILDERS = {**BUILDERS, 'torch.storage._load_from_bytes': _nested_archive}
+
+
 def _restorer(map_location: Any) -> Restore:
-    """Say on which device a storage goes that was saved from a location."""
+    """Return the function that moves a storage to the device of `map_location`."""
     default = torch.serialization.default_restore_location
     if map_location is None:
         return default
@@ -58,24 +92,26 @@ def _restorer(map_location: Any) -> Restore:
 
 
 def _parse_id(pid: Any) -> tuple[torch.dtype, str, str, int] | None:
-    """Check a storage's id; None for the id of a module class."""
+    """Return (dtype, key, location, elements) of a storage id; None for a module's."""
     if type(pid) is not tuple or len(pid) < 5 or pid[0] != 'storage':
         if type(pid) is tuple and pid[:1] == ('module',):
             return None
-        raise pickle.UnpicklingError('a persistent id that is no storage')
+        raise pickle.UnpicklingError(f'expected the id of a storage, got {pid!r:.80}')
     _, kind, key, place, numel = pid[:5]
     if not (type(key) is str and type(place) is str and type(numel) is int):
-        raise pickle.UnpicklingError('a storage id of wrong types')
+        raise pickle.UnpicklingError(
+            f'a storage id must hold (str, str, int), got {pid[2:5]!r:.80}'
+        )
     name = kind.name.replace('torch.cuda.', 'torch.') if type(kind) is Inert else ''
     if name not in STORAGE_DTYPES or numel < 0 or any(pid[5:]):
-        raise pickle.UnpicklingError(f'a storage of kind {kind!r}')
+        raise pickle.UnpicklingError(f'unknown kind of storage: {kind!r:.80}')
     return STORAGE_DTYPES[name], key, place, numel
 
 
 def _read_into_storage(file: BinaryIO, size: int) -> torch.UntypedStorage:
     data = torch.empty(size, dtype=torch.uint8)
     if size and file.readinto(memoryview(data.numpy())) != size:
-        raise EOFError(f'a storage of {size} bytes is cut off')
+        raise EOFError(f'the file ends within a storage of {size} bytes')
     return data.untyped_storage()
 
 
@@ -84,10 +120,10 @@ def _read_zip(file: BinaryIO, restore: Restore) -> Any:
         entries = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in entries if name.endswith('/data.pkl')]
         if len(pickles) != 1:
-            raise ValueError('a zip archive without one data.pkl')
+            raise ValueError(f'expected one data.pkl in the zip, got {len(pickles)}')
         root = pickles[0].removesuffix('/data.pkl')
         if f'{root}/constants.pkl' in entries:
-            raise ValueError('a TorchScript archive, which is a program')
+            raise ValueError('expected weights, got a TorchScript archive (a program)')
         order = f'{root}/byteorder'
         if order in entries and archive.read(order).decode() != sys.byteorder:
             raise ValueError(f'saved on a machine that is not {sys.byteorder}-endian')
@@ -101,34 +137,37 @@ def _read_zip(file: BinaryIO, restore: Restore) -> Any:
             if key not in storages:
                 entry = entries[f'{root}/data/{key}']
                 if entry.file_size != numel * dtype.itemsize:
-                    raise ValueError(f'storage {key} has {entry.file_size} bytes')
+                    raise ValueError(
+                        f'storage {key} must have {numel * dtype.itemsize} bytes, '
+                        f'got {entry.file_size}'
+                    )
                 with archive.open(entry) as content:
                     data = _read_into_storage(content, entry.file_size)
                 storages[key] = restore(data, place)
             return Storage(storages[key], dtype)
 
         content = io.BytesIO(archive.read(f'{root}/data.pkl'))
-        return InertUnpickler(content, storage).load()
+        return _unpickler(content, storage).load()
 
 
 def _read_legacy(file: BinaryIO, restore: Restore) -> Any:
-    """Read the format before torch 1.6: pickles, then the storages' content.
+    """Read the format before torch 1.6: pickles, then the content of the storages.
 
-    The storages follow the pickle that refers to them, so it is read twice: first to
-    learn the storages, then with them.
+    The storages come after the pickle that refers to them, so the pickle is read
+    twice: first to collect the storages' types and sizes, then with their content.
     """
-    if InertUnpickler(file).load() != LEGACY_MAGIC:
-        raise ValueError('not a file of torch.save')
-    if InertUnpickler(file).load() != LEGACY_PROTOCOL:
-        raise ValueError('an unknown protocol version')
-    if InertUnpickler(file).load().get('little_endian') != (sys.byteorder == 'little'):
+    if _unpickler(file).load() != LEGACY_MAGIC:
+        raise ValueError('the file does not start as a file of torch.save')
+    if _unpickler(file).load() != LEGACY_PROTOCOL:
+        raise ValueError(f'the protocol version must be {LEGACY_PROTOCOL}')
+    if _unpickler(file).load().get('little_endian') != (sys.byteorder == 'little'):
         raise ValueError(f'saved on a machine that is not {sys.byteorder}-endian')
     start = file.tell()
     size = file.seek(0, io.SEEK_END)
     file.seek(start)
     known: dict[str, tuple] = {}
 
-    def learn(pid: Any) -> Storage | Inert:
+    def collect(pid: Any) -> Storage | Inert:
         parsed = _parse_id(pid)
         if parsed is None:
             return Inert('module')
@@ -139,14 +178,14 @@ def _read_legacy(file: BinaryIO, restore: Restore) -> Any:
         empty = torch.UntypedStorage(numel * dtype.itemsize, device='meta')
         return Storage(empty, dtype)
 
-    InertUnpickler(file, learn).load()
-    keys = InertUnpickler(file).load()
+    _unpickler(file, collect).load()
+    keys = _unpickler(file).load()
     storages = {}
     for key in keys:
         dtype, place, numel = known[key]
         (stored,) = struct.unpack('<q', file.read(8))
         if stored != numel:
-            raise ValueError(f'storage {key} has {stored} elements, not {numel}')
+            raise ValueError(f'storage {key} must have {numel} elements, got {stored}')
         data = _read_into_storage(file, numel * dtype.itemsize)
         storages[key] = restore(data, place)
 
@@ -157,4 +196,4 @@ def _read_legacy(file: BinaryIO, restore: Restore) -> Any:
         return Storage(storages[parsed[1]], parsed[0])
 
     file.seek(start)
-    return InertUnpickler(file, storage).load()
+    return _unpickler(file, storage).load()

@@ -1,11 +1,11 @@
-"""What stands in a read checkpoint for everything that was not brought to life."""
+"""Placeholder for what a checkpoint holds but the reader does not build."""
 
 
 class Inert:
-    """The name of something in a pickle, which was neither imported nor called.
+    """Name of an object in a pickle that was neither imported nor called.
 
     Args:
-        name: Dotted name, for messages only.
+        name: Dotted name, used in messages only.
     """
 
     __slots__ = ('name',)

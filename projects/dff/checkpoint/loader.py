@@ -13,8 +13,7 @@ from mmengine.fileio import get_file_backend
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as stock
 
-from .archive import read_archive
-from .unpickler import InertUnpickler
+from .archive import read_archive, read_plain_pickle
 
 # torch.hub's convention: name-0123abcd.pth has a SHA-256 that starts so
 HASH_IN_NAME = re.compile(r'-([a-f0-9]{8,})\.')
@@ -66,7 +65,7 @@ def read_pickle(path: str | os.PathLike) -> Any:
         raise FileNotFoundError(f'pickle {path} does not exist')
     try:
         with path.open('rb') as file:
-            return InertUnpickler(file).load()
+            return read_plain_pickle(file)
     except Exception as error:  # whatever a broken or hostile file provokes
         raise ValueError(
             f'{path} is cut off, damaged or no pickle: {error!r}'

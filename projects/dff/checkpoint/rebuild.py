@@ -1,15 +1,14 @@
 """What a checkpoint may hold: tensors, arrays, logs and plain containers.
 
-The table :data:`REBUILD` maps a dotted name in a pickle to a function that builds the
-value. Each of them checks what it is given, and none takes something to call.
+The table :data:`BUILDERS` maps each dotted name that a pickle may call to a function
+that builds the value. Each builder checks its arguments, and none calls any of them.
 """
 
-import io
 import math
 import pickle
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from .inert import Inert
 
-# numbers, strings of fixed size and objects; records and dates stay inert
+# numbers, strings of fixed size and objects; records and dates become `Inert`
 PLAIN_DTYPE = re.compile(r'[?bB]|[biufc]\d{1,2}|[SU]\d+|O8?')
 DTYPE_NAMES = (
     'float64 float32 float16 bfloat16 complex128 complex64 uint64 uint32 uint16 '
@@ -44,31 +43,51 @@ STORAGE_DTYPES = {f'torch.{k}Storage': v for k, v in STORAGE_NAMES.items()}
 STORAGE_DTYPES['torch.storage.UntypedStorage'] = torch.uint8
 CONSTANTS = {f'torch.{name}': getattr(torch, name) for name in DTYPE_NAMES}
 
+Builder = Callable[..., Any]
+
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """Memory of tensors, and the type it was saved with."""
+    """Bytes that tensors share, and the element type they were saved with."""
 
     data: torch.UntypedStorage
     dtype: torch.dtype
 
 
-def call(func: Any, args: Any) -> Any:
-    """Build what a pickle says is the result of a call.
+def rebuild(func: Any, args: Any, builders: Mapping[str, Builder] | None = None) -> Any:
+    """Build the value that a pickle asks for by a call.
+
+    Args:
+        func: The called name, an ``Inert``.
+        args: Its arguments, a tuple.
+        builders: Table to look the name up in; by default ``BUILDERS``.
+
+    Returns:
+        The value; an ``Inert`` of the same name if the table has no builder for it.
 
     Raises:
-        pickle.UnpicklingError: If that is no call at all.
+        pickle.UnpicklingError: If `func` is no name, or a builder refuses `args`.
     """
     if not isinstance(func, Inert) or not isinstance(args, tuple):
         raise pickle.UnpicklingError(
-            f'a call of {type(func).__name__} with {type(args).__name__}'
+            f'expected a call of a name with a tuple, got {type(func).__name__} '
+            f'with {type(args).__name__}'
         )
-    builder = REBUILD.get(func.name)
+    builder = (builders or BUILDERS).get(func.name)
     return Inert(func.name) if builder is None else builder(*args)
 
 
 def restore_state(target: Any, state: Any) -> None:
-    """Give a built value its state; whatever has no plain state stays as it is."""
+    """Set the pickled state of a built value; ignore types without a plain state.
+
+    Args:
+        target: ``OrderedDict``, array, numpy type or ``HistoryBuffer``; others are
+            left unchanged.
+        state: As the pickle holds it.
+
+    Raises:
+        pickle.UnpicklingError: If the state does not fit the type of `target`.
+    """
     if type(target) is OrderedDict:
         # torch keeps the versions of modules here
         metadata = state.get('_metadata') if type(state) is dict else None
@@ -104,7 +123,7 @@ def _tensor(
 
 
 def _with_gradient(tensor: Tensor, requires_grad: Any, metadata: Any) -> Any:
-    if metadata:  # a lazy negation or conjugate: values other than the storage's
+    if metadata:  # lazily negated or conjugated: the storage holds other values
         return Inert('tensor with metadata')
     is_trainable = tensor.is_floating_point() or tensor.is_complex()
     return tensor.requires_grad_(bool(requires_grad) and is_trainable)
@@ -119,21 +138,13 @@ def _tensor_v3(storage, offset, size, stride, grad, hooks, dtype, metadata=None)
     return _with_gradient(tensor, grad, metadata)
 
 
-def _loaded_storage(content: Any) -> Any:
-    """Read the file of torch.save that a plain pickle holds in place of a storage."""
-    from .archive import read_archive  # which reads by this table
-
-    _require(type(content) is bytes, 'storage')
-    return read_archive(io.BytesIO(content), 'cpu')
-
-
 def _parameter(data: Tensor, requires_grad: Any, *rest: Any) -> Any:
     _require(isinstance(data, Tensor), 'parameter')
     return torch.nn.Parameter(data.detach(), bool(requires_grad))
 
 
 def _from_type(func: Any, cls: Any, args: Any, state: Any) -> Any:
-    return call(func, args)  # a tensor with attributes: without them
+    return rebuild(func, args)  # the tensor without its Python attributes
 
 
 def _items(cls: type) -> Callable[..., Any]:
@@ -176,7 +187,7 @@ def _default_dict(factory: Any = None, *items: Any) -> dict:
 
 
 def _new_object(cls: Any, *args: Any) -> Any:
-    return call(cls, args)
+    return rebuild(cls, args)
 
 
 def _history(*args: Any) -> HistoryBuffer:
@@ -184,7 +195,7 @@ def _history(*args: Any) -> HistoryBuffer:
 
 
 def _restore_history(target: HistoryBuffer, state: Any) -> None:
-    """Take the logs over, not the statistics methods, which are functions."""
+    """Restore the logs but not the statistics methods, which are functions."""
     _require(type(state) is dict, 'HistoryBuffer')
     logs, counts = state.get('_log_history'), state.get('_count_history')
     length = state.get('max_length')
@@ -196,7 +207,7 @@ def _restore_history(target: HistoryBuffer, state: Any) -> None:
 
 def _dtype(code: Any, *flags: Any) -> Any:
     if type(code) is str and PLAIN_DTYPE.fullmatch(code):
-        return np.dtype(code, copy=True)  # of its own: its byte order may be set
+        return np.dtype(code, copy=True)  # a copy, because its byte order may be set
     return Inert('numpy.dtype')
 
 
@@ -221,11 +232,11 @@ def _array(cls: Any, shape: Any, code: Any) -> Any:
 def _restore_array(target: np.ndarray, state: Any) -> None:
     _require(type(state) is tuple and len(state) == 5, 'numpy array')
     _, shape, dtype, is_fortran, content = state
-    if isinstance(dtype, Inert):  # records and dates: the array stays empty
+    if isinstance(dtype, Inert):  # records and dates: leave the array empty
         return
     _require(isinstance(dtype, np.dtype), 'numpy array')
     _require(type(shape) is tuple and all(type(n) is int for n in shape), 'numpy array')
-    if dtype.hasobject:  # a list of what was read, inert things included
+    if dtype.hasobject:  # a list of values that were read by these rules
         is_sound = type(content) is list and len(content) == math.prod(shape)
     else:
         content = content.encode('latin1') if type(content) is str else content
@@ -252,14 +263,13 @@ def _scalar(dtype: Any, content: Any = b'') -> Any:
     return np.frombuffer(content, dtype, count=1)[0]
 
 
-REBUILD: dict[str, Callable[..., Any]] = {
+BUILDERS: dict[str, Builder] = {
     'torch._utils._rebuild_tensor': _tensor,
     'torch._utils._rebuild_tensor_v2': _tensor_v2,
     'torch._utils._rebuild_tensor_v3': _tensor_v3,
     'torch._utils._rebuild_parameter': _parameter,
     'torch._utils._rebuild_parameter_with_state': _parameter,
     'torch._tensor._rebuild_from_type_v2': _from_type,
-    'torch.storage._load_from_bytes': _loaded_storage,
     'torch.Size': _size,
     'torch.device': _device,
     'collections.OrderedDict': _items(OrderedDict),
@@ -277,6 +287,6 @@ REBUILD: dict[str, Callable[..., Any]] = {
     'numpy.dtype': _dtype,
 }
 for _module in ('numpy.core', 'numpy._core'):  # numpy 1 and numpy 2
-    REBUILD[f'{_module}.multiarray._reconstruct'] = _array
-    REBUILD[f'{_module}.multiarray.scalar'] = _scalar
-    REBUILD[f'{_module}.numeric._frombuffer'] = _from_buffer
+    BUILDERS[f'{_module}.multiarray._reconstruct'] = _array
+    BUILDERS[f'{_module}.multiarray.scalar'] = _scalar
+    BUILDERS[f'{_module}.numeric._frombuffer'] = _from_buffer
