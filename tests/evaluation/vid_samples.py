@@ -5,7 +5,7 @@ from mmdet.structures import DetDataSample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 
-from dff.evaluation.frame_result import FrameResult
+from dff.evaluation.detection_result import FrameResult
 
 
 def make_sample(detections, instances, *, video_id=0, frame_id=0, **metainfo):

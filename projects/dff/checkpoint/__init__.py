@@ -1,6 +1,6 @@
 """Checkpoints: read safely, written atomically, fitted to the video model."""
 
-from .frame import adapt_frame_state_dict, check_complete, match_keys
+from .frame_baseline import adapt_frame_state_dict, check_complete, match_keys
 from .inert import Inert
 from .loader import read_checkpoint, read_pickle, register, weights_of
 

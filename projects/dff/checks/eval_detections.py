@@ -12,7 +12,7 @@ from terminaltables import AsciiTable
 from dff.datasets import CocoVIDDataset
 from dff.datasets.vid_annotations import VID_CLASSES, VID_WNIDS, read_xml
 from dff.evaluation import VIDMetric
-from dff.evaluation.detections import NOTHING, read_detections
+from dff.evaluation.detection_files import NOTHING, read_detections
 from dff.evaluation.video_metric import quiet
 from dff.files import write_json
 

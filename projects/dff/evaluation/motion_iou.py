@@ -20,7 +20,7 @@ from .average_precision import (
     legacy_iou,
     match_thresholds,
 )
-from .frame_result import NO_TRACK, FrameResult
+from .detection_result import NO_TRACK, FrameResult
 
 MOTION_REACH = 10  # frames either way: FGFA, Sec. 4
 FAST_BELOW, SLOW_ABOVE = 0.7, 0.9  # motion IoU: FGFA, Sec. 4

@@ -14,7 +14,7 @@ from terminaltables import AsciiTable
 
 from dff.files import write_json
 
-from .frames import is_labelled
+from .prediction_id import is_labelled
 from .video_metric import CountedMetric, VideoMetric, quiet
 
 CLASS_MARK = '.'  # `IoU.car` is a figure of one class

@@ -9,7 +9,7 @@ from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-from .seen_frames import SeenFrames
+from .coverage import SeenFrames
 
 # Forward and backward flow agree where |f + b|^2 < A (|f|^2 + |b|^2) + B (Sundaram et
 # al., ECCV 2010); elsewhere something is hidden in one of the frames.

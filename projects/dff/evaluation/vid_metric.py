@@ -12,10 +12,10 @@ from mmengine.registry import METRICS
 from terminaltables import AsciiTable
 
 from .average_precision import average_precision, match_boxes, match_thresholds
-from .frame_result import FrameResult
-from .frames import first_occurrences, is_labelled
+from .coverage import SeenFrames, move_to_main
+from .detection_result import FrameResult
 from .motion_iou import SPEEDS, MotionSplit, check_tracks
-from .seen_frames import SeenFrames, move_to_main
+from .prediction_id import first_occurrences, is_labelled
 
 
 @METRICS.register_module()

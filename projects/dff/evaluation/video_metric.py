@@ -12,8 +12,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
-from .frames import FrameRecord, first_occurrences, frame_record, is_labelled
-from .seen_frames import SeenFrames
+from .coverage import SeenFrames
+from .prediction_id import FrameRecord, first_occurrences, frame_record, is_labelled
 
 
 class CountedMetric:

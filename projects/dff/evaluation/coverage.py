@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.dist import all_gather_object, is_main_process
 
-from .frames import FrameRecord, first_occurrences, frame_record
+from .prediction_id import FrameRecord, first_occurrences, frame_record
 
 RESULTS_A_ROUND = 1000  # that each rank hands over at a time
 

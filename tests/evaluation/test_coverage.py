@@ -5,7 +5,7 @@ import pytest
 from mmengine.evaluator import Evaluator
 from vid_samples import evaluate, make_sample
 
-from dff.evaluation.seen_frames import RESULTS_A_ROUND, SeenFrames, move_to_main
+from dff.evaluation.coverage import RESULTS_A_ROUND, SeenFrames, move_to_main
 
 BOX = [[0, 0.9, 0, 0, 50, 50]]
 TRUTH = [dict(bbox=[0, 0, 50, 50], bbox_label=0)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from dff.checkpoint import read_pickle
 
-from .frame_result import as_array, as_boxes
+from .detection_result import as_array, as_boxes
 
 TEXT_COLUMNS = 7  # image id, class from 1, score, x1, y1, x2, y2
 

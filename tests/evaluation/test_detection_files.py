@@ -8,7 +8,7 @@ import pytest
 from mmdet.evaluation import DumpDetResults
 from vid_samples import make_sample
 
-from dff.evaluation.detections import read_detections
+from dff.evaluation.detection_files import read_detections
 
 ROWS = [[1, 0.75, 1, 2, 30, 40], [0, 0.5, 5, 6, 7, 8.5]]
 CATEGORIES = [7, 9]  # ids of classes 0 and 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .frames import FrameRecord, frame_record
+from .prediction_id import FrameRecord, frame_record
 
 NO_TRACK = -1  # `instance_id` of a box that belongs to no track
 
