@@ -5,7 +5,8 @@ import pytest
 from mmengine.evaluator import Evaluator
 from vid_samples import evaluate, make_sample
 
-from dff.evaluation.coverage import RESULTS_A_ROUND, SeenFrames, move_to_main
+from dff.evaluation.coverage import CoverageCheck
+from dff.evaluation.gather_results import RESULTS_PER_ROUND, gather_on_main
 
 BOX = [[0, 0.9, 0, 0, 50, 50]]
 TRUTH = [dict(bbox=[0, 0, 50, 50], bbox_label=0)]
@@ -54,11 +55,11 @@ def test_a_rank_that_lost_its_frames_is_told_on_all(on_two_ranks):
 
 def test_videos_in_pieces_are_refused_where_order_matters(on_two_ranks):
     def check(part):
-        seen = SeenFrames()
+        coverage = CoverageCheck()
         for place in part:
-            seen.add(dict(video_id=place[0], frame_id=place[1]))
+            coverage.add(dict(video_id=place[0], frame_id=place[1]))
         try:
-            seen.check(9, 'Metric', is_order_needed=True)
+            coverage.check(9, 'Metric', is_order_needed=True)
         except ValueError as error:
             return str(error)
 
@@ -75,11 +76,11 @@ def test_videos_in_pieces_are_refused_where_order_matters(on_two_ranks):
     assert "'b' was cut before frame 4" in on_two_ranks(check, [a + b[:3], b[3:]])[0]
 
 
-@pytest.mark.parametrize('sizes', [(0, 3), (2500, 1001), (RESULTS_A_ROUND, 0)])
+@pytest.mark.parametrize('sizes', [(0, 3), (2500, 1001), (RESULTS_PER_ROUND, 0)])
 def test_results_move_to_the_main_rank(on_two_ranks, sizes):
     def move(part):
         results = [np.full(2, index) for index in part]
-        merged = move_to_main(results)
+        merged = gather_on_main(results)
         assert results == []
         return sorted(int(item[0]) for item in merged)
 

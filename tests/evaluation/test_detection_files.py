@@ -80,7 +80,7 @@ def test_bad_text(tmp_path, lines, message):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('[1', 'is no JSON'),
+        ('[1', 'is not JSON'),
         ('{}', 'must hold a list'),
         ('[{"image_id": 1}]', 'result 0 must have image_id, category_id'),
         (

@@ -133,5 +133,5 @@ def test_what_cannot_be():
     sample.pred_flow = torch.zeros(2, 3, 2)
     with pytest.raises(ValueError, match=r'image of \(9, 14\), got \(2, 3, 2\)'):
         evaluate([sample])
-    with pytest.raises(ValueError, match='needs a pair at least, got none'):
+    with pytest.raises(ValueError, match='needs at least one pair, got none'):
         EndPointError().evaluate(0)

@@ -5,7 +5,7 @@ import pytest
 from vid_samples import box_at, evaluate, gt, make_sample, results
 
 from dff.evaluation import VIDMetric
-from dff.evaluation.motion_iou import motion_ious
+from dff.evaluation.motion_iou import compute_motion_ious
 
 SPEEDS = dict(slow=(0.9, 2), medium=(0.7, 0.9), fast=(-1, 0.7))
 
@@ -145,7 +145,9 @@ def test_equals_the_loop(seed):
 @pytest.mark.parametrize('seed', range(3))
 def test_motion_iou_equals_the_loop(seed):
     samples = random_tracks(seed, 40)
-    for sample, ious in zip(samples, motion_ious(results(samples)), strict=True):
+    for sample, ious in zip(
+        samples, compute_motion_ious(results(samples)), strict=True
+    ):
         expected = [loop_motion(samples, sample, item) for item in sample.instances]
         np.testing.assert_allclose(ious, expected, atol=1e-12)
 

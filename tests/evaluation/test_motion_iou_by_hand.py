@@ -5,7 +5,7 @@ import pytest
 from vid_samples import box_at, evaluate, gt, make_sample, results
 
 from dff.evaluation import VIDMetric
-from dff.evaluation.motion_iou import MotionSplit, motion_ious, speeds_of
+from dff.evaluation.motion_iou import MotionSplit, classify_speeds, compute_motion_ious
 
 
 def test_motion_iou_by_hand():
@@ -18,7 +18,7 @@ def test_motion_iou_by_hand():
     ]
     samples.append(make_sample([], [gt(box_at(0), track=1)], frame_id=12))
     samples.append(make_sample([], [gt(box_at(50), track=1)], video_id=9))
-    ious = motion_ious(results(samples))
+    ious = compute_motion_ious(results(samples))
     np.testing.assert_allclose(ious[0], [1, 2 / 3])  # frame 12 is 12 frames away
     np.testing.assert_allclose(ious[1], [1, 2 / 3])  # and 11 from here
     np.testing.assert_allclose(ious[2], [0])  # no neighbour: as released, fast
@@ -28,12 +28,12 @@ def test_motion_iou_by_hand():
 def test_a_reach_of_ten_frames():
     boxes = [(0, 0), (10, 50), (20, 0)]  # frame, x: 50 of 150 pixels shared
     samples = [make_sample([], [gt(box_at(x), track=0)], frame_id=f) for f, x in boxes]
-    ious = motion_ious(results(samples))
+    ious = compute_motion_ious(results(samples))
     np.testing.assert_allclose(np.concatenate(ious), [1 / 3] * 3)
 
 
 def test_borders_belong_to_medium():
-    assert speeds_of(np.array([0.91, 0.9, 0.8, 0.7, 0.69, 0])).tolist() == [
+    assert classify_speeds(np.array([0.91, 0.9, 0.8, 0.7, 0.69, 0])).tolist() == [
         0, 1, 1, 1, 2, 2,
     ]  # fmt: skip
 

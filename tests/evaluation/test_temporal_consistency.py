@@ -7,7 +7,7 @@ import torch
 from mmengine.evaluator import Evaluator
 
 from dff.evaluation import TemporalConsistency
-from dff.evaluation.temporal_consistency import flow_back
+from dff.evaluation.temporal_consistency import locate_in_previous
 
 SIZE = (96, 128)
 SHIFT = (6, 4)  # the picture moves by this many pixels (x, y) a frame
@@ -106,7 +106,7 @@ def test_what_is_hidden_is_not_compared():
     square = cv2.resize(rng.integers(0, 256, (10, 10)).astype(np.uint8), (40, 40))
     before, cur = ground.copy(), ground.copy()
     before[30:70, 30:70], cur[30:70, 38:78] = square, square
-    where, is_seen = flow_back(cur, before)
+    where, is_seen = locate_in_previous(cur, before)
     assert is_seen[:25].mean() > 0.95
     middle = where[40:60, 48:68] - np.stack(np.mgrid[40:60, 48:68][::-1], -1)
     np.testing.assert_allclose(np.median(middle, axis=(0, 1)), [-8, 0], atol=0.5)

@@ -5,7 +5,7 @@ from mmdet.structures import DetDataSample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 
-from dff.evaluation.detection_result import FrameResult
+from dff.evaluation.detection_result import DetectionResult
 
 
 def make_sample(detections, instances, *, video_id=0, frame_id=0, **metainfo):
@@ -44,4 +44,4 @@ def gt(box, label=0, *, track, ignore=0):
 
 
 def results(samples):
-    return [FrameResult.from_sample(sample.to_dict()) for sample in samples]
+    return [DetectionResult.from_sample(sample.to_dict()) for sample in samples]

@@ -1,4 +1,4 @@
-"""Metrics over the frames of videos; no model is imported here."""
+"""Metrics over the frames of videos; this package imports no model."""
 
 from .copied_results_metric import CopiedResultsMetric
 from .end_point_error import EndPointError

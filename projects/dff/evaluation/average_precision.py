@@ -1,7 +1,7 @@
-"""Matching and average precision of ImageNet VID (the ILSVRC development kit).
+"""Box matching and average precision of ImageNet VID (the ILSVRC development kit).
 
 Shapes in this module: D detections and G ground-truth boxes of one class in one
-image. Boxes are (x1, y1, x2, y2) in pixels, the last pixel belonging to the box:
+image. Boxes are (x1, y1, x2, y2) in pixels and include their last pixel:
 width = x2 - x1 + 1 (the legacy "+1" areas of the authors' evaluation).
 """
 
@@ -18,7 +18,7 @@ def legacy_iou(boxes: np.ndarray, gt_boxes: np.ndarray) -> np.ndarray:
 
 
 def broadcast_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the IoU (...) of boxes (..., 4) and others (..., 4), "+1" areas."""
+    """Return the IoU (...,) of boxes (..., 4) and others (..., 4), "+1" areas."""
     top_left = np.maximum(boxes[..., :2], others[..., :2])
     bottom_right = np.minimum(boxes[..., 2:], others[..., 2:])
     inter = (bottom_right - top_left + 1).clip(min=0).prod(-1)
@@ -31,7 +31,7 @@ def broadcast_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 def match_thresholds(
     gt_boxes: np.ndarray, iou_thr: float, *, with_small_box_tolerance: bool
 ) -> np.ndarray:
-    """Return the IoU (G,) that a match with each of gt_boxes (G, 4) needs.
+    """Return the minimum IoU (G,) of a match with each of gt_boxes (G, 4).
 
     With the tolerance it is min(iou_thr, w h / ((w + 10) (h + 10))).
     """
@@ -48,17 +48,17 @@ def match_boxes(
     thresholds: np.ndarray,
     is_ignored: np.ndarray,
 ) -> np.ndarray:
-    """Decide for each detection whether it is right.
+    """Match detections with ground-truth boxes.
 
-    Each detection in turn takes the free box it overlaps most among those whose own
-    threshold it reaches. One that gets none is wrong, unless it reaches an ignored
-    box (those are never used up); then it counts neither way.
+    Each detection in turn is matched with the free box that it overlaps most, among
+    the boxes whose threshold it reaches. An unmatched detection is wrong, unless it
+    reaches an ignored box (several detections may); then it is ignored.
 
     Args:
         boxes: (D, 4), highest score first.
         gt_boxes: (G, 4).
-        thresholds: (G,), least IoU of a match with each box.
-        is_ignored: (G,) bool, boxes that need not be found.
+        thresholds: (G,), minimum IoU of a match with each box.
+        is_ignored: (G,) bool, boxes that need not be detected.
 
     Returns:
         (D,) int8 of TRUE_POSITIVE, FALSE_POSITIVE or IGNORED.
@@ -91,9 +91,9 @@ def average_precision(
     Args:
         scores: (D,), detections of one class over all images; equal scores keep
             their order.
-        status: (D,) as `match_boxes` gives it.
-        num_gt: boxes to be found; none makes the figure undefined (nan).
-        weights: (D,), how much a detection counts where it is wrong; by default 1.
+        status: (D,) as `match_boxes` returns it.
+        num_gt: Number of boxes to detect; for 0 the result is nan.
+        weights: (D,), weight of a detection if it is wrong; by default 1.
     """
     if num_gt == 0:
         return float('nan')
@@ -103,7 +103,7 @@ def average_precision(
     true_positives = np.cumsum(is_right)
     wrong = np.ones(len(is_right)) if weights is None else weights[counted][order]
     false_positives = np.cumsum(np.where(is_right, 0, wrong))
-    found = true_positives + false_positives
-    precision = true_positives / np.maximum(found, np.finfo(np.float64).tiny)
+    num_detections = true_positives + false_positives
+    precision = true_positives / np.maximum(num_detections, np.finfo(np.float64).tiny)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(envelope[is_right].sum() / num_gt)

@@ -1,4 +1,4 @@
-"""What copying the key frame's results would give: the simplest video model."""
+"""Accuracy of copying the key frame's results: the simplest video model."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -16,31 +16,35 @@ class CopiedResultsMetric(PerOffsetMetric):
     """Score frame i with the predictions of frame k = i - o, for every offset o.
 
     The model is an image model that runs on every frame of a stream; offset 0 is its
-    own figure. Boxes and label maps are copied as they are. As in the per-offset
-    protocol (Sec. 5.2), frames without the longest offset's predecessor are left out
-    of every offset, so all offsets are over the same frames.
+    own figure. Boxes and label maps are copied unchanged. As in the per-offset
+    protocol (Sec. 5.2), a frame without a predecessor at the largest offset is left
+    out of every offset, so all offsets are over the same frames.
 
     Args:
-        args: As for ``PerOffsetMetric``.
-        kwargs: Likewise.
+        args: Arguments of ``PerOffsetMetric``.
+        kwargs: Keyword arguments of ``PerOffsetMetric``.
     """
 
     is_order_needed = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Make one copy of the metric for each offset."""
+        """Create one copy of the metric per offset."""
         super().__init__(*args, **kwargs)
         self._video: Any = None
         self._past: deque = deque(maxlen=max(self.copies) + 1)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Remember the predictions of each frame and score those of its past.
+        """Score each frame with the predictions of the frames before it.
 
-        Frames must come in order, whole videos on one rank (``VideoSampler``); a
-        jump starts over.
+        Frames must come in order, with whole videos on one rank (``VideoSampler``);
+        a gap clears the stored predictions.
+
+        Raises:
+            ValueError: If a sample holds no prediction, or does not say which frame
+                it is of.
         """
         for sample in data_samples:
-            self.seen.add(sample)
+            self.coverage.add(sample)
             video, frame = sample.get('video_id'), sample.get('frame_id')
             is_next = self._past and self._past[-1][0] == frame - 1
             if video != self._video or not is_next:

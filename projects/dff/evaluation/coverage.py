@@ -1,83 +1,86 @@
-"""Which frames a metric has seen, over all ranks."""
+"""Check, over all ranks, that a metric got every item of the data set."""
 
 import itertools
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
-from mmengine.dist import all_gather_object, is_main_process
+from mmengine.dist import all_gather_object
 
-from .prediction_id import FrameRecord, first_occurrences, frame_record
-
-RESULTS_A_ROUND = 1000  # that each rank hands over at a time
+from .prediction_id import PredictionId, identify_prediction, mark_first_predictions
 
 
-class SeenFrames:
-    """Compare the frames that came with those that the data set has.
+class CoverageCheck:
+    """Compare the predictions that a metric got with the items of the data set.
 
-    What a sampler repeats as padding counts once.
+    An item that a sampler repeats as padding counts once.
     """
 
     def __init__(self) -> None:
-        self._seen: dict[tuple, FrameRecord] = {}  # by frame and offset, in order
-        self._others: list[tuple[tuple, FrameRecord]] = []  # that are there already
+        self._first: dict[tuple, PredictionId] = {}  # by frame and offset, in order
+        # predictions that differ from the first one of the same frame and offset
+        self._conflicting: list[tuple[tuple, PredictionId]] = []
 
     def add(self, sample: Mapping[str, Any]) -> None:
         """Note a prediction, of a labelled frame or not.
 
         Raises:
-            ValueError: It does not say which frame it is of.
+            ValueError: If the sample does not say which frame it is of.
         """
         offset = sample.get('asked_offset', sample.get('offset'))
-        record = frame_record(sample)
-        key = record.frame, offset
-        if self._seen.setdefault(key, record) != record:
-            self._others.append((key, record))
+        item = identify_prediction(sample)
+        index = item.frame, offset
+        if self._first.setdefault(index, item) != item:
+            self._conflicting.append((index, item))
 
     def check(self, size: int, metric: str, *, is_order_needed: bool = False) -> None:
-        """Compare with the data set, and start over; call it on all ranks.
+        """Compare with the data set, and reset; call it on all ranks.
 
         Args:
-            size: Length of the data set, as mmengine's loops give it.
+            size: Length of the data set, as mmengine's loops pass it.
             metric: Name of the metric, for the message.
-            is_order_needed: Whether each video must be in one piece.
+            is_order_needed: Whether each video must be whole and in order.
 
         Raises:
-            ValueError: Fewer or more frames came, or a video came in pieces.
+            ValueError: If fewer or more items came than `size`, or a video is split.
         """
-        by_rank = all_gather_object(list(self._seen))
-        records = [*self._seen.items(), *self._others]
-        self._seen, self._others = {}, []
+        by_rank = all_gather_object(list(self._first))
+        items = [*self._first.items(), *self._conflicting]
+        self._first, self._conflicting = {}, []
         count = len(set(itertools.chain.from_iterable(by_rank)))
         if count != size:
-            _refuse_conflicts(all_gather_object(records))
+            _refuse_conflicts(all_gather_object(items))
             raise ValueError(
                 f'{metric} must see each of the {size} items of the data set, got '
                 f'{count}'
             )
-        if not is_order_needed:
-            return
-        runs = [run for seen in by_rank for run in _runs(frame for frame, _ in seen)]
-        lasts = {last for _, last in runs}
-        for first, _ in runs:
-            before = (first[0], first[1] - 1) if len(first) == 2 else None
-            if before in lasts:
-                raise ValueError(
-                    f'{metric} needs whole videos in order, but {first[0]!r} was cut '
-                    f'before frame {first[1]}: use VideoSampler without key_interval'
-                )
+        if is_order_needed:
+            _refuse_split_videos(by_rank, metric)
 
 
-def _refuse_conflicts(by_rank: list[list[tuple[tuple, FrameRecord]]]) -> None:
-    """Name two items that claim to be one frame, if that is what is wrong."""
-    by_offset: dict[Hashable, list[FrameRecord]] = {}
-    for (_, offset), record in itertools.chain.from_iterable(by_rank):
-        by_offset.setdefault(offset, []).append(record)
-    for records in by_offset.values():
-        first_occurrences(records)
+def _refuse_conflicts(by_rank: list[list[tuple[tuple, PredictionId]]]) -> None:
+    """Raise an error if two predictions claim to be of one frame."""
+    by_offset: dict[Hashable, list[PredictionId]] = {}
+    for (_, offset), item in itertools.chain.from_iterable(by_rank):
+        by_offset.setdefault(offset, []).append(item)
+    for items in by_offset.values():
+        mark_first_predictions(items)
+
+
+def _refuse_split_videos(by_rank: list[list[tuple]], metric: str) -> None:
+    """Raise an error if a run of frames continues another one."""
+    runs = [run for part in by_rank for run in _runs(frame for frame, _ in part)]
+    lasts = {last for _, last in runs}
+    for first, _ in runs:
+        previous = (first[0], first[1] - 1) if len(first) == 2 else None
+        if previous in lasts:
+            raise ValueError(
+                f'{metric} needs whole videos in order, but {first[0]!r} was cut '
+                f'before frame {first[1]}: use VideoSampler without key_interval'
+            )
 
 
 def _runs(frames: Iterable[tuple]) -> list[tuple[tuple, tuple]]:
-    """Give the first and last of frames (video, frame id) that follow each other."""
+    """Return first and last frame (video, frame id) of each run without a gap."""
     runs: list[tuple[tuple, tuple]] = []
     for frame in frames:
         if runs and runs[-1][1] == (frame[0], frame[-1] - 1):
@@ -85,26 +88,3 @@ def _runs(frames: Iterable[tuple]) -> list[tuple[tuple, tuple]]:
         else:
             runs.append((frame, frame))
     return runs
-
-
-def move_to_main(results: list) -> list:
-    """Hand the results of all ranks to the main one; `results` is emptied meanwhile.
-
-    No rank holds more than all results and one round of them.
-
-    Args:
-        results: Of this rank.
-
-    Returns:
-        All of them on the main rank, nothing on others.
-    """
-    rounds = max(-(-n // RESULTS_A_ROUND) for n in all_gather_object(len(results)))
-    merged: list = []
-    results.reverse()  # so that the first are cut off at the end, for nothing
-    for _ in range(rounds):
-        part = results[-RESULTS_A_ROUND:][::-1]
-        del results[-RESULTS_A_ROUND:]
-        parts = all_gather_object(part)
-        if is_main_process():
-            merged += itertools.chain.from_iterable(parts)
-    return merged

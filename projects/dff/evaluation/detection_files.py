@@ -1,4 +1,4 @@
-"""Files of detections: VID's text format, COCO results, dumped predictions."""
+"""Read files of detections: VID's text format, COCO results, dumped predictions."""
 
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -17,14 +17,14 @@ TEXT_COLUMNS = 7  # image id, class from 1, score, x1, y1, x2, y2
 
 @dataclass(frozen=True)
 class Detections:
-    """Detections of one image: boxes (D, 4) as (x1, y1, x2, y2) in pixels."""
+    """Detections of one image; boxes are (x1, y1, x2, y2) in pixels."""
 
-    boxes: np.ndarray
+    boxes: np.ndarray  # (D, 4)
     scores: np.ndarray  # (D,)
     labels: np.ndarray  # (D,), from 0
 
     def as_instances(self) -> dict[str, np.ndarray]:
-        """Return what a metric reads as `pred_instances`."""
+        """Return `pred_instances`: bboxes (D, 4), scores (D,), labels (D,)."""
         return dict(bboxes=self.boxes, scores=self.scores, labels=self.labels)
 
 
@@ -34,22 +34,22 @@ NOTHING = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
 def read_detections(
     path: str | Path, *, category_ids: Sequence[int]
 ) -> dict[Hashable, Detections]:
-    """Read a results file; its suffix says the format.
+    """Read a results file; its suffix selects the format.
 
-    `.txt` has a line `IMAGE_ID CLASS SCORE X1 Y1 X2 Y2` a box, classes counted from 1;
-    `.json` is COCO's list of results; `.pkl` is what `tools/test.py --out` writes
-    (mmdet's `DumpDetResults`), read without running anything in it.
+    `.txt` has one line `IMAGE_ID CLASS SCORE X1 Y1 X2 Y2` per box, with classes
+    counted from 1; `.json` is COCO's list of results; `.pkl` is the output of
+    `tools/test.py --out` (mmdet's `DumpDetResults`), read without running its code.
 
     Args:
         path: The file.
-        category_ids: Of the classes in label order, for COCO results.
+        category_ids: COCO category ids of the classes in label order.
 
     Returns:
-        Detections by image id; images without any may be absent.
+        Detections by image id; images without detections may be absent.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is of another format, or names an unknown class.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the format is unknown or broken, or a class is unknown.
     """
     path = Path(path)
     if not path.is_file():
@@ -78,7 +78,7 @@ def _check(item: Detections, place: str, num_classes: int) -> None:
             f'{item.scores.shape}, {item.labels.shape} for {count} boxes'
         )
     if not (np.isfinite(item.boxes).all() and np.isfinite(item.scores).all()):
-        raise ValueError(f'{place} must have finite boxes and scores, got others')
+        raise ValueError(f'{place} must have finite boxes and scores, got nan or inf')
     unknown = item.labels[(item.labels < 0) | (item.labels >= num_classes)]
     if len(unknown):
         raise ValueError(
@@ -118,7 +118,7 @@ def _is_row(line: str) -> bool:
 
 
 def _by_image(ids: np.ndarray, rows: np.ndarray) -> dict[Hashable, Detections]:
-    """Group rows (class from 1, score, box) by image id; each keeps its order."""
+    """Group rows (R, 6) of class from 1, score, box by image id (R,), in order."""
     order = np.argsort(ids, kind='stable')
     unique, starts = np.unique(ids[order], return_index=True)
     return {
@@ -133,7 +133,7 @@ def _read_coco(path: Path, category_ids: list[int]) -> dict[Hashable, Detections
     try:
         items = json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f'{path} is no JSON: {error}') from error
+        raise ValueError(f'{path} is not JSON: {error}') from error
     if not isinstance(items, list):
         raise ValueError(f'{path} must hold a list of results, got {type(items)}')
     found: dict[Hashable, list[list[float]]] = {}

@@ -1,4 +1,7 @@
-"""What a detection metric keeps of one frame, and one class's part of it."""
+"""Detections and ground truth of one frame, as arrays.
+
+Shapes in this module: D detections and G ground-truth boxes of one frame.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,62 +9,62 @@ from typing import Any
 
 import numpy as np
 
-from .prediction_id import FrameRecord, frame_record
+from .prediction_id import PredictionId, identify_prediction
 
 NO_TRACK = -1  # `instance_id` of a box that belongs to no track
 
 
 @dataclass
-class FrameResult:
-    """Boxes (D, 4) found in a frame and boxes (G, 4) that are there, in pixels."""
+class DetectionResult:
+    """Detections and ground truth of one frame; boxes are (x1, y1, x2, y2), pixels."""
 
-    record: FrameRecord
-    boxes: np.ndarray
+    prediction_id: PredictionId
+    boxes: np.ndarray  # (D, 4)
     scores: np.ndarray  # (D,)
     labels: np.ndarray  # (D,)
-    gt_boxes: np.ndarray
+    gt_boxes: np.ndarray  # (G, 4)
     gt_labels: np.ndarray  # (G,)
     is_ignored: np.ndarray  # (G,)
-    instance_ids: np.ndarray  # (G,), NO_TRACK where there is none
+    instance_ids: np.ndarray  # (G,), NO_TRACK for a box without a track
 
     @classmethod
-    def from_sample(cls, sample: Mapping[str, Any]) -> 'FrameResult':
-        """Read a prediction and its ground truth.
+    def from_sample(cls, sample: Mapping[str, Any]) -> 'DetectionResult':
+        """Convert a prediction and its ground truth to arrays.
 
-        Ground truth is the metainfo `instances` if given, else `gt_instances`.
+        Ground truth is the metainfo `instances` if present, else `gt_instances`.
 
         Raises:
-            ValueError: The frame has no ids, or its boxes were not loaded.
+            ValueError: If the frame has no ids, or its boxes were not loaded.
         """
         predicted = sample['pred_instances']
         return cls(
-            frame_record(sample),
+            identify_prediction(sample),
             as_boxes(predicted['bboxes']),
             as_array(predicted['scores']),
             as_array(predicted['labels']),
             *_ground_truth(sample),
         )
 
-    def found(self, label: int) -> np.ndarray:
-        """Return the indices of the detections of a class, highest score first."""
-        found = np.flatnonzero(self.labels == label)
-        return found[np.argsort(-self.scores[found], kind='stable')]
+    def indices_of(self, label: int) -> np.ndarray:
+        """Return the indices (M,) of the M detections of a class, best score first."""
+        indices = np.flatnonzero(self.labels == label)
+        return indices[np.argsort(-self.scores[indices], kind='stable')]
 
 
 def as_array(values: Any) -> np.ndarray:
-    """Return a numpy array of a tensor or anything alike."""
+    """Convert a tensor, array or list to an array of the same shape."""
     if hasattr(values, 'detach'):
         values = values.detach().cpu().numpy()
     return np.asarray(values)
 
 
 def as_boxes(values: Any) -> np.ndarray:
-    """Return boxes (N, 4); an empty list gives (0, 4)."""
+    """Convert boxes to an array (N, 4); an empty list becomes (0, 4)."""
     return as_array(values).reshape(-1, 4)
 
 
 def _ground_truth(sample: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return boxes (G, 4), labels (G,), which are to be ignored, and their tracks."""
+    """Return boxes (G, 4), labels (G,), is_ignored (G,) and instance ids (G,)."""
     if sample.get('instances') is not None:
         return _from_instances(sample['instances'])
     gt = sample.get('gt_instances') or {}

@@ -10,8 +10,12 @@ from mmengine.registry import METRICS
 from torch import Tensor
 from torch.nn import functional as F
 
-UNKNOWN = 1e9  # Middlebury: a longer flow says that nobody knows it
-MOTIONS = {'0-10': (0.0, 10.0), '10-40': (10.0, 40.0), '40+': (40.0, float('inf'))}
+UNKNOWN = 1e9  # Middlebury: a larger value marks an unknown flow
+MOTION_RANGES = {
+    '0-10': (0.0, 10.0),
+    '10-40': (10.0, 40.0),
+    '40+': (40.0, float('inf')),
+}
 MAX_STRIDE = 128
 
 
@@ -19,22 +23,22 @@ MAX_STRIDE = 128
 class EndPointError(BaseMetric):
     """Mean length of the error of a flow, in pixels of the full image.
 
-    Samples carry ``gt_flow.data`` (2, H, W), NaN or beyond 1e9 where nobody knows it,
-    and ``pred_flow`` (2, h, w) in pixels of its own map, which has a stride that is a
-    power of two: h = ceil(H / stride). It is enlarged bilinearly and its values with
-    it. The means are over all known pixels of all pairs, not over pairs.
+    Samples hold ``gt_flow.data`` (2, H, W), NaN or beyond 1e9 where it is unknown,
+    and ``pred_flow`` (2, h, w) in pixels of its own map, whose stride is a power of
+    two: h = ceil(H / stride). The prediction is enlarged bilinearly to (2, H, W) and
+    its values are rescaled. The means are over all known pixels, not over pairs.
 
-    Figures: ``flow/epe``; ``flow/epe_0-10``, ``_10-40``, ``_40+`` over pixels that
-    truly move so far, the upper end excluded; ``flow/known``, the share of known pixels
-    in percent; where every sample has ``is_hidden.data`` (1, H, W), also
+    Figures: ``flow/epe``; ``flow/epe_0-10``, ``_10-40``, ``_40+`` over pixels by the
+    length of their true flow, upper end excluded; ``flow/known``, the share of known
+    pixels in percent; and, if every sample has ``is_hidden.data`` (1, H, W),
     ``flow/epe_visible`` and ``flow/epe_hidden``. A mean over no pixel is nan.
 
-    Pairs are told apart by ``img_path`` and ``key_path``: a sampler that pads the last
-    batch of several ranks counts none twice.
+    A pair is identified by ``img_path`` and ``key_path``, so that the padding of a
+    sampler on several ranks counts no pair twice.
 
     Args:
         collect_device: See mmengine's BaseMetric.
-        prefix: Put before the names.
+        prefix: Prefix of the figures' names.
         collect_dir: See mmengine's BaseMetric.
     """
 
@@ -44,7 +48,7 @@ class EndPointError(BaseMetric):
         """Add up the errors of each pair.
 
         Raises:
-            ValueError: If a prediction's shape fits no stride.
+            ValueError: If the shape of a prediction fits no stride.
         """
         for sample in data_samples:
             target = sample['gt_flow']['data'].double().cpu()
@@ -53,7 +57,7 @@ class EndPointError(BaseMetric):
             is_known = (target.abs() <= UNKNOWN).all(dim=0)  # NaN is not
             motion = torch.linalg.vector_norm(target, dim=0)
             parts = {'': is_known}
-            for name, (low, high) in MOTIONS.items():
+            for name, (low, high) in MOTION_RANGES.items():
                 parts[f'_{name}'] = is_known & (motion >= low) & (motion < high)
             if 'is_hidden' in sample:
                 is_hidden = sample['is_hidden']['data'][0].bool().cpu()
@@ -63,13 +67,17 @@ class EndPointError(BaseMetric):
                 name: (float(error[part].sum()), int(part.sum()))
                 for name, part in parts.items()
             }
-            place = sample.get('img_path'), sample.get('key_path')
-            self.results.append((place, error.numel(), sums))
+            pair = sample.get('img_path'), sample.get('key_path')
+            self.results.append((pair, error.numel(), sums))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Give the figures of pairs, each counted on its own."""
+        """Return the figures over pairs, each of which counts once.
+
+        Raises:
+            ValueError: If there is no pair.
+        """
         if not results:
-            raise ValueError('EndPointError needs a pair at least, got none')
+            raise ValueError('EndPointError needs at least one pair, got none')
         names = [
             name for name in results[0][2] if all(name in sums for *_, sums in results)
         ]
@@ -83,17 +91,17 @@ class EndPointError(BaseMetric):
         return figures
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Return the figures over all ranks' pairs; each named pair once.
+        """Return the figures over the pairs of all ranks, without repeats.
 
         Raises:
-            ValueError: Fewer or more pairs came than ``size``.
+            ValueError: If fewer or more than ``size`` pairs came.
         """
         by_rank = all_gather_object(self.results)
         self.results = []
         pairs = {}
         for result in (result for part in by_rank for result in part):
-            place = result[0] if result[0][0] is not None else len(pairs)
-            pairs.setdefault(place, result)
+            pair = result[0] if result[0][0] is not None else len(pairs)
+            pairs.setdefault(pair, result)
         figures = self.compute_metrics(list(pairs.values()))
         if len(pairs) != size:
             raise ValueError(
@@ -103,10 +111,14 @@ class EndPointError(BaseMetric):
 
 
 def enlarge_flow(flow: Tensor, size: Sequence[int]) -> Tensor:
-    """Bring a flow (2, h, w) in pixels of its map to an image of ``size`` (H, W).
+    """Enlarge a flow (2, h, w) in pixels of its map to (2, H, W) in image pixels.
 
-    A cell is a block of stride x stride pixels, counted from the upper left corner;
-    values are multiplied by the stride, in x and in y.
+    A cell covers stride x stride pixels, counted from the upper left corner of the
+    image; values are multiplied by the stride, in x and in y.
+
+    Args:
+        flow: (2, h, w).
+        size: (H, W) of the image.
 
     Raises:
         ValueError: If (h, w) is not (ceil(H / s), ceil(W / s)) for a power of two s.

@@ -1,8 +1,8 @@
-"""How fast objects move, and average precision for each speed.
+"""Motion IoU of ground-truth boxes, and average precision by object speed.
 
 Shapes in this module: D detections and G ground-truth boxes of one class in one
-frame. The motion IoU of a box is the mean IoU with the boxes of the same track in
-the frames up to `MOTION_REACH` before and after: 1 where the object stands still.
+frame. The motion IoU of a box is its mean IoU with the boxes of the same track in
+the frames up to `MOTION_REACH` before and after it: 1 for an object that rests.
 """
 
 from collections import defaultdict
@@ -20,56 +20,56 @@ from .average_precision import (
     legacy_iou,
     match_thresholds,
 )
-from .detection_result import NO_TRACK, FrameResult
+from .detection_result import NO_TRACK, DetectionResult
 
 MOTION_REACH = 10  # frames either way: FGFA, Sec. 4
 FAST_BELOW, SLOW_ABOVE = 0.7, 0.9  # motion IoU: FGFA, Sec. 4
 SPEEDS = ('slow', 'medium', 'fast')
 
 
-def check_tracks(result: FrameResult) -> None:
-    """Refuse a frame whose boxes belong to no track.
+def check_tracks(result: DetectionResult) -> None:
+    """Check that every box of a frame belongs to a track.
 
     Raises:
-        ValueError: It is a still image, or a box lacks its `instance_id`.
+        ValueError: If it is a still image, or a box has no `instance_id`.
     """
     lacks = (result.instance_ids == NO_TRACK) & ~result.is_ignored
-    if len(result.record.frame) != 2 or lacks.any():
+    if len(result.prediction_id.frame) != 2 or lacks.any():
         raise ValueError(
-            'the motion split needs videos whose boxes all have an instance_id (their '
-            f'track), got {int(lacks.sum())} of {len(lacks)} boxes without one in '
-            f'frame {result.record.frame} of {result.record.source}'
+            'the motion split needs an instance_id (the track) for each box of a '
+            f'video, got {int(lacks.sum())} of {len(lacks)} boxes without one in '
+            f'frame {result.prediction_id.frame} of {result.prediction_id.source}'
         )
 
 
-def motion_ious(results: Sequence[FrameResult]) -> list[np.ndarray]:
+def compute_motion_ious(results: Sequence[DetectionResult]) -> list[np.ndarray]:
     """Return the motion IoU (G,) of the boxes of each frame.
 
-    Where a track is shorter, or not annotated everywhere, the mean is over the frames
-    there are; a box without any neighbour has 0, as in the released figures. In a
-    frame that holds a track twice, its first box stands for it.
+    For a short or partly annotated track the mean is over its annotated frames; the
+    only box of a track has 0, as in the released figures. If a frame holds a track
+    twice, the first box counts.
     """
     tracks: dict[tuple, dict[int, tuple[int, int]]] = defaultdict(dict)
     for index, result in enumerate(results):
-        video, frame = result.record.frame
+        video, frame_id = result.prediction_id.frame
         for box, instance in enumerate(result.instance_ids):
             if instance != NO_TRACK:
-                tracks[video, int(instance)].setdefault(frame, (index, box))
+                tracks[video, int(instance)].setdefault(frame_id, (index, box))
     ious = [np.zeros(len(result.gt_boxes)) for result in results]
-    for places in tracks.values():
-        frames = np.array(sorted(places))
-        where = [places[frame] for frame in frames.tolist()]
-        boxes = np.array([results[i].gt_boxes[g] for i, g in where], dtype=np.float64)
-        for (i, g), iou in zip(where, _track_ious(frames, boxes), strict=True):
+    for track in tracks.values():
+        frame_ids = np.array(sorted(track))
+        entries = [track[frame_id] for frame_id in frame_ids.tolist()]
+        boxes = np.array([results[i].gt_boxes[g] for i, g in entries], np.float64)
+        for (i, g), iou in zip(entries, _track_ious(frame_ids, boxes), strict=True):
             ious[i][g] = iou
     return ious
 
 
-def _track_ious(frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return the motion IoU (T,) of a track: frames (T,), ascending, boxes (T, 4)."""
-    total, count = np.zeros(len(frames)), np.zeros(len(frames))
-    for lag in range(1, min(MOTION_REACH, len(frames) - 1) + 1):
-        near = frames[lag:] - frames[:-lag] <= MOTION_REACH
+def _track_ious(frame_ids: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return the motion IoU (T,) of a track: ascending ids (T,), boxes (T, 4)."""
+    total, count = np.zeros(len(frame_ids)), np.zeros(len(frame_ids))
+    for lag in range(1, min(MOTION_REACH, len(frame_ids) - 1) + 1):
+        near = frame_ids[lag:] - frame_ids[:-lag] <= MOTION_REACH
         iou = broadcast_iou(boxes[lag:], boxes[:-lag]) * near
         for part in (slice(lag, None), slice(None, -lag)):
             total[part] += iou
@@ -77,7 +77,7 @@ def _track_ious(frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return total / np.maximum(count, 1)
 
 
-def speeds_of(ious: np.ndarray) -> np.ndarray:
+def classify_speeds(ious: np.ndarray) -> np.ndarray:
     """Return the speed (G,), an index into `SPEEDS`, of each motion IoU (G,)."""
     return np.where(ious > SLOW_ABOVE, 0, np.where(ious < FAST_BELOW, 2, 1))
 
@@ -89,20 +89,20 @@ def match_in_range(
     is_in_range: np.ndarray,
     empty_weight: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Decide for each detection whether it is right, for boxes of one speed.
+    """Match detections with the boxes of one speed.
 
-    Each detection in turn takes the free box of any speed that it overlaps most among
-    those whose threshold it reaches. It is right if that box is in range, else it
-    counts neither way. One that gets none is ignored if it is nearer (by IoU, to
-    boxes taken too) to a box out of range, wrong if nearer to one in range. As
-    released, a tie (mostly: it touches neither) is a part of an error, the share of
-    this frame's boxes of the class that are out of range, and so is a detection in a
-    frame without the class: `empty_weight`.
+    Each detection in turn is matched with the free box of any speed that it overlaps
+    most, among the boxes whose threshold it reaches. A match is right if the box is
+    in range, and ignored if not. An unmatched detection is ignored if its IoU is
+    highest with a box out of range (matched or not), and wrong if with a box in
+    range. As released, a tie (mostly a detection that overlaps nothing) is a partial
+    error: its weight is the share of this frame's boxes of the class that are out of
+    range, or `empty_weight` in a frame without the class.
 
     Args:
         iou: (D, G), detections highest score first.
-        thresholds: (G,), least IoU of a match with each box.
-        is_in_range: (G,) bool.
+        thresholds: (G,), minimum IoU of a match with each box.
+        is_in_range: (G,) bool, whether a box has the speed in question.
         empty_weight: Weight of an error in a frame without the class.
 
     Returns:
@@ -128,8 +128,8 @@ def match_in_range(
 
 
 @dataclass
-class _Detections:
-    """All detections of a class, as they count for one speed."""
+class _ClassDetections:
+    """All detections of a class with their status for one speed."""
 
     scores: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0)])
     status: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, np.int8)])
@@ -143,22 +143,25 @@ class _Detections:
 
 
 class MotionSplit:
-    """Frames whose ground truth is told apart by the speed of its tracks.
+    """Average precision by the speed of the ground truth.
 
-    Boxes to ignore (`is_ignored`) are of no speed: a detection that reaches nothing
-    but one of those counts neither way.
+    Boxes to ignore (`is_ignored`) have no speed: a detection that reaches only one of
+    them counts neither as right nor as wrong.
 
     Args:
-        results: Frames of whole videos; speeds are those of the tracks in them.
+        results: Frames of whole videos, from whose tracks the speeds are computed.
         with_small_box_tolerance: As for `match_thresholds`; off in the released split.
     """
 
     def __init__(
-        self, results: Sequence[FrameResult], *, with_small_box_tolerance: bool = False
+        self,
+        results: Sequence[DetectionResult],
+        *,
+        with_small_box_tolerance: bool = False,
     ) -> None:
         self.results = results
         self.with_small_box_tolerance = with_small_box_tolerance
-        self.speeds = [speeds_of(ious) for ious in motion_ious(results)]
+        self.speeds = [classify_speeds(ious) for ious in compute_motion_ious(results)]
         counts = np.zeros(len(SPEEDS), dtype=np.int64)
         for result, speeds in zip(results, self.speeds, strict=True):
             counts += np.bincount(speeds[~result.is_ignored], minlength=len(SPEEDS))
@@ -166,30 +169,30 @@ class MotionSplit:
         self.shares = dict(zip(SPEEDS, shares.tolist(), strict=True))
 
     def class_aps(self, label: int, iou_thr: float) -> dict[str, float]:
-        """Return the AP of one class for each speed; nan where it has no box."""
-        detections = {speed: _Detections() for speed in SPEEDS}
+        """Return the AP of one class by speed; nan for a speed without boxes."""
+        detections = {speed: _ClassDetections() for speed in SPEEDS}
         for result, speeds in zip(self.results, self.speeds, strict=True):
             self._add_frame(detections, result, speeds, label, iou_thr)
         return {speed: d.average_precision() for speed, d in detections.items()}
 
     def _add_frame(
         self,
-        detections: dict[str, _Detections],
-        result: FrameResult,
+        detections: dict[str, _ClassDetections],
+        result: DetectionResult,
         speeds: np.ndarray,
         label: int,
         iou_thr: float,
     ) -> None:
-        found = result.found(label)
+        indices = result.indices_of(label)
         of_class = result.gt_labels == label
-        if not len(found) and not of_class.any():
+        if not len(indices) and not of_class.any():
             return
         gt_boxes = result.gt_boxes[of_class].astype(np.float64)
         speeds, is_ignored = speeds[of_class], result.is_ignored[of_class]
         thresholds = match_thresholds(
             gt_boxes, iou_thr, with_small_box_tolerance=self.with_small_box_tolerance
         )
-        iou = legacy_iou(result.boxes[found].astype(np.float64), gt_boxes)
+        iou = legacy_iou(result.boxes[indices].astype(np.float64), gt_boxes)
         reaches_ignored = (iou >= thresholds)[:, is_ignored].any(1)
         for index, speed in enumerate(SPEEDS):
             is_in_range = speeds[~is_ignored] == index
@@ -201,6 +204,6 @@ class MotionSplit:
             )
             status[reaches_ignored & (status == FALSE_POSITIVE)] = IGNORED
             detections[speed].num_gt += int(is_in_range.sum())
-            detections[speed].scores.append(result.scores[found])
+            detections[speed].scores.append(result.scores[indices])
             detections[speed].status.append(status)
             detections[speed].weights.append(weights)

@@ -1,4 +1,4 @@
-"""The paper's protocol: one figure for each distance from the key frame."""
+"""The paper's protocol: one figure per distance from the key frame."""
 
 import logging
 import math
@@ -15,34 +15,36 @@ from terminaltables import AsciiTable
 from dff.files import write_json
 
 from .prediction_id import is_labelled
-from .video_metric import CountedMetric, VideoMetric, quiet
+from .video_metric import MetricCopy, VideoMetric, quiet
 
 CLASS_MARK = '.'  # `IoU.car` is a figure of one class
 
 
 @METRICS.register_module()
 class PerOffsetMetric(VideoMetric):
-    """One copy of any stock metric for each offset i - k, and their mean (Sec. 5.2).
+    """Any stock metric by offset i - k, and the mean over offsets (Sec. 5.2).
 
-    Predictions say their `offset` in their metainfo. Returned are
-    `offset_3/vid/AP50` and so on, and `mean/vid/AP50`. A figure that one offset does
-    not have makes the mean nan, with a warning, and so does a warning say when the
-    offsets saw different frames (those of a stream do; those of the per-offset data
-    set do not).
+    The metainfo of a prediction holds its `offset`. The metric returns
+    `offset_3/vid/AP50` and so on, and `mean/vid/AP50`. If an offset lacks a figure,
+    the mean is nan, with a warning. It also warns if the offsets saw different
+    frames, as in a stream but not in the per-offset data set.
 
     Args:
         metric: Config of the metric, or a built one.
         offsets: The offsets to expect, or their number l (0 ... l - 1).
-        pooled: Also evaluate all offsets' results as one, for metrics whose results
-            add up: the paper's mIoU is over one confusion matrix of all l x n pairs,
-            ``pooled/mIoU``. (Its AP is the mean.)
+        pooled: Also evaluate the results of all offsets as one set: the paper's mIoU
+            is over one confusion matrix of all l x n pairs, ``pooled/mIoU``, while
+            its AP is the mean. The metric's results must add up.
         out_file: JSON file of the figures, written at every evaluation.
         collect_device: See mmengine's BaseMetric.
-        prefix: Put before all names; nothing by default.
+        prefix: Prefix of all names; none by default.
         collect_dir: See mmengine's BaseMetric.
+
+    Raises:
+        ValueError: If `offsets` are not different integers >= 0.
     """
 
-    is_order_needed = False  # of the frames of a video
+    is_order_needed = False  # of the frames of each video
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class PerOffsetMetric(VideoMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
-        """Make one copy of the metric for each offset."""
+        """Create one copy of the metric per offset."""
         super().__init__(
             metric,
             collect_device=collect_device,
@@ -67,25 +69,25 @@ class PerOffsetMetric(VideoMetric):
             raise ValueError(
                 f'offsets must be different integers >= 0, got {list(offsets)}'
             )
-        pristine = self.counted.metric
-        self.copies = {int(o): CountedMetric(pristine) for o in offsets}
+        pristine = self.inner.metric
+        self.copies = {int(o): MetricCopy(pristine) for o in offsets}
         self.pooled = pooled
         self.out_file = out_file
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Hand each labelled frame to the copy of its offset.
+        """Pass each labelled frame to the metric of its offset.
 
         Raises:
-            ValueError: A prediction has no `offset`, or one that is not expected.
+            ValueError: If a prediction has no `offset`, or an unexpected one.
         """
         for sample in data_samples:
-            self.seen.add(sample)
+            self.coverage.add(sample)
             self._score(sample)
 
     def _score(self, sample: dict) -> None:
         if not is_labelled(sample):
             return
-        # where the start of the video stands in for the key, it is nearer
+        # at the start of a video the key frame is nearer than the asked offset
         offset = sample.get('asked_offset', sample.get('offset'))
         if offset not in self.copies:
             raise ValueError(
@@ -98,23 +100,25 @@ class PerOffsetMetric(VideoMetric):
         """Return the figures of every offset and their means, and print a table.
 
         Raises:
-            ValueError: No labelled frame came, or one came in several ways, or fewer
-                or more than `size` predictions came.
+            ValueError: If no labelled frame came, a frame came in several ways, or
+                fewer or more than `size` predictions came.
         """
-        self.seen.check(size, type(self).__name__, is_order_needed=self.is_order_needed)
+        self.coverage.check(
+            size, type(self).__name__, is_order_needed=self.is_order_needed
+        )
         figures, frames, pool = {}, {}, []
         for offset, counted in self.copies.items():
             with quiet():
-                figures[offset], records = counted.evaluate(
+                figures[offset], ids = counted.evaluate(
                     self.dataset_meta, pool=pool if self.pooled else None
                 )
-            frames[offset] = {record.frame for record in records}
+            frames[offset] = {item.frame for item in ids}
         if not any(frames.values()):
             raise ValueError('PerOffsetMetric needs labelled frames, got none')
         rows = dict(mean=_means(figures))
         if self.pooled:
             with quiet():
-                rows['pooled'] = self.counted.evaluate_results(pool, self.dataset_meta)
+                rows['pooled'] = self.inner.evaluate_results(pool, self.dataset_meta)
         if is_main_process():
             self._report(figures, frames, rows)
         named = {
@@ -127,12 +131,12 @@ class PerOffsetMetric(VideoMetric):
         return self.with_prefix(named)
 
     def _report(self, figures: dict, frames: dict, summary: dict[str, dict]) -> None:
-        """Print the tables, warn, and write the file.
+        """Print the tables and warnings, and write the file.
 
         Args:
-            figures: By offset and name.
-            frames: Identities of the frames, by offset.
-            summary: Mean and, perhaps, pooled figures, by name.
+            figures: Figures by offset and name.
+            frames: Evaluated frames by offset.
+            summary: Figures of the mean and, if asked for, of all results pooled.
         """
         names = list(summary['mean'])
         whole = [name for name in names if CLASS_MARK not in name]

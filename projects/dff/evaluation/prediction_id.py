@@ -1,4 +1,4 @@
-"""Which frame a prediction belongs to, and whether it may be counted."""
+"""Identity of a prediction: which frame it is of, and whether it counts."""
 
 import logging
 from collections.abc import Hashable, Iterable, Mapping
@@ -9,10 +9,14 @@ from mmengine.logging import print_log
 
 
 @dataclass(frozen=True)
-class FrameRecord:
-    """Identity of one prediction: the frame, how it was made, what it was read from.
+class PredictionId:
+    """Identity of one prediction.
 
-    `frame` is (video_id, frame_id), or (img_id,) for still images without a video.
+    Attributes:
+        frame: (video_id, frame_id), or (img_id,) for a still image without a video.
+        offset: i - k of the prediction; None for image models.
+        source: (video_name, img_path), for messages.
+        img_id: Id of the image in its data set, if any.
     """
 
     frame: tuple[Hashable, ...]
@@ -22,20 +26,21 @@ class FrameRecord:
 
     @property
     def sort_key(self) -> tuple[tuple[bool, Hashable], ...]:
-        """Order frames alike on any number of ranks; ids may be int or str."""
+        """Key that orders frames alike on any number of ranks; ids are int or str."""
         return tuple((isinstance(part, str), part) for part in self.frame)
 
 
 def is_labelled(sample: Mapping[str, Any]) -> bool:
-    """Tell whether the frame is annotated (image data sets do not say: they are)."""
+    """Return whether the frame is annotated; by default it is, as in image data."""
     return bool(sample.get('is_labelled', True))
 
 
-def frame_record(sample: Mapping[str, Any]) -> FrameRecord:
-    """Read the identity of a prediction from its metainfo.
+def identify_prediction(sample: Mapping[str, Any]) -> PredictionId:
+    """Build the identity of a prediction from its metainfo.
 
     Raises:
-        ValueError: Neither `video_id` and `frame_id` nor, for still images, `img_id`.
+        ValueError: If the sample has neither `video_id` and `frame_id` nor, for a
+            still image, `img_id`.
     """
     video_id, frame_id = sample.get('video_id'), sample.get('frame_id')
     img_id = sample.get('img_id')
@@ -49,7 +54,7 @@ def frame_record(sample: Mapping[str, Any]) -> FrameRecord:
             f'{frame_id!r}: name both in meta_keys of the packing transform'
         )
     offset = sample.get('offset')
-    return FrameRecord(
+    return PredictionId(
         frame=frame,
         offset=None if offset is None else int(offset),
         source=(sample.get('video_name'), sample.get('img_path')),
@@ -57,27 +62,31 @@ def frame_record(sample: Mapping[str, Any]) -> FrameRecord:
     )
 
 
-def first_occurrences(records: Iterable[FrameRecord]) -> list[bool]:
-    """Mark the first result of each frame; what samplers repeat as padding is False.
+def mark_first_predictions(ids: Iterable[PredictionId]) -> list[bool]:
+    """Mark the first prediction of each frame, and warn of repeats.
+
+    Returns:
+        One bool per id: True for the first prediction of a frame, False for the
+        repeats that a sampler adds as padding.
 
     Raises:
-        ValueError: One frame was predicted at several offsets, two sources claim the
+        ValueError: If a frame was predicted at several offsets, two sources claim the
             same frame, or two frames share an `img_id`.
     """
-    seen: dict[tuple, FrameRecord] = {}
-    by_img_id: dict[Hashable, FrameRecord] = {}
+    by_frame: dict[tuple, PredictionId] = {}
+    by_img_id: dict[Hashable, PredictionId] = {}
     is_first = []
-    for record in records:
-        known = seen.setdefault(record.frame, record)
-        is_first.append(known is record)
-        if known != record:
-            _refuse(known, record)
-        if record.img_id is not None:
-            other = by_img_id.setdefault(record.img_id, record)
-            if other.frame != record.frame:
+    for item in ids:
+        first = by_frame.setdefault(item.frame, item)
+        is_first.append(first is item)
+        if first != item:
+            _refuse_conflict(first, item)
+        if item.img_id is not None:
+            other = by_img_id.setdefault(item.img_id, item)
+            if other.frame != item.frame:
                 raise ValueError(
-                    f'img_id must be unique, got {record.img_id!r} for frames '
-                    f'{other.frame} and {record.frame}'
+                    f'img_id must be unique, got {item.img_id!r} for frames '
+                    f'{other.frame} and {item.frame}'
                 )
     num_repeats = is_first.count(False)
     if num_repeats:
@@ -90,15 +99,16 @@ def first_occurrences(records: Iterable[FrameRecord]) -> list[bool]:
     return is_first
 
 
-def _refuse(known: FrameRecord, record: FrameRecord) -> None:
-    if known.offset != record.offset:
+def _refuse_conflict(first: PredictionId, other: PredictionId) -> None:
+    """Raise an error about two predictions of one frame."""
+    if first.offset != other.offset:
         raise ValueError(
-            f'frame {record.frame} was predicted at offsets {known.offset} and '
-            f'{record.offset}; use PerOffsetMetric for several offsets a frame, and a '
-            'sampler that keeps videos whole for streams'
+            f'frame {other.frame} was predicted at offsets {first.offset} and '
+            f'{other.offset}; use PerOffsetMetric for several offsets per frame, and '
+            'a sampler that keeps videos whole for streams'
         )
     raise ValueError(
-        f'frame {record.frame} must come once, got it from {known.source} '
-        f'(img_id {known.img_id!r}) and {record.source} (img_id {record.img_id!r}); '
+        f'frame {other.frame} must come once, got it from {first.source} '
+        f'(img_id {first.img_id!r}) and {other.source} (img_id {other.img_id!r}); '
         'video_id must differ between videos'
     )

@@ -1,4 +1,4 @@
-"""mIoU with the IoU of every class."""
+"""mIoU, and the IoU of every class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,23 +11,23 @@ from mmseg.evaluation import IoUMetric
 
 @METRICS.register_module()
 class SegIoUMetric(IoUMetric):
-    """mmseg's ``IoUMetric``, with exact figures and those of each class.
+    """mmseg's ``IoUMetric`` without rounding, and with the IoU of each class.
 
-    Returned are ``mIoU``, ``mAcc`` and ``aAcc`` in percent, not rounded, and
-    ``IoU.CLASS``; a class that is neither there nor predicted is nan and left out of
-    the mean. Void pixels (``ignore_index``) count nowhere; where all are void,
-    everything is nan. Counts are added up exactly, over any number of frames.
+    It returns ``mIoU``, ``mAcc`` and ``aAcc`` in percent, and ``IoU.CLASS``. A class
+    that is neither labelled nor predicted is nan and left out of the mean. Void
+    pixels (``ignore_index``) are not counted; if all are void, all figures are nan.
+    Counts are exact for any number of frames.
 
     Args:
-        args: As for mmseg's ``IoUMetric``.
-        kwargs: Likewise.
+        args: Arguments of mmseg's ``IoUMetric``.
+        kwargs: Keyword arguments of mmseg's ``IoUMetric``.
     """
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count the pixels of each class in each frame.
 
         Raises:
-            ValueError: A prediction and its label map differ in size.
+            ValueError: If a prediction and its label map differ in size.
         """
         for sample in data_samples:
             if self.format_only:
@@ -44,13 +44,13 @@ class SegIoUMetric(IoUMetric):
                 )
         start = len(self.results)
         super().process(data_batch, data_samples)
-        # single-precision sums are wrong from 16.7 million pixels on
+        # single precision cannot count above 16.7 million pixels
         self.results[start:] = [
             tuple(area.double() for area in areas) for areas in self.results[start:]
         ]
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Give the figures over all frames; mmseg prints its table of classes."""
+        """Return the figures over all frames; mmseg prints its table of classes."""
         super().compute_metrics(results)
         if not results:
             return {}

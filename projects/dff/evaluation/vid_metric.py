@@ -12,38 +12,42 @@ from mmengine.registry import METRICS
 from terminaltables import AsciiTable
 
 from .average_precision import average_precision, match_boxes, match_thresholds
-from .coverage import SeenFrames, move_to_main
-from .detection_result import FrameResult
+from .coverage import CoverageCheck
+from .detection_result import DetectionResult
+from .gather_results import gather_on_main
 from .motion_iou import SPEEDS, MotionSplit, check_tracks
-from .prediction_id import first_occurrences, is_labelled
+from .prediction_id import is_labelled, mark_first_predictions
 
 
 @METRICS.register_module()
 class VIDMetric(BaseMetric):
-    """AP of ImageNet VID: own IoU threshold for small boxes, all-point AP.
+    """AP of ImageNet VID: lower IoU threshold for small boxes, all-point AP.
 
-    A match needs IoU >= min(iou_thr, w h / ((w + 10) (h + 10))) of the ground-truth
-    box with "+1" areas; the mean is over the classes that have ground truth. Frames
-    with `is_labelled` False are not counted. Ground truth is the metainfo `instances`
-    if given (original pixels, as for stock CocoMetric), else `gt_instances`, which
-    the pipeline must load *after* resizing so that it is in original pixels too.
-    Equal scores are ranked in frame order.
+    A match needs IoU >= min(iou_thr, w h / ((w + 10) (h + 10))) with a ground-truth
+    box of size w x h and "+1" areas. The mean is over the classes with ground truth.
+    Frames with `is_labelled` False are not counted. Ground truth is the metainfo
+    `instances` if present (original pixels, as for stock CocoMetric), else
+    `gt_instances`, which the pipeline must load *after* resizing so that it is in
+    original pixels too. Equal scores are ranked in frame order.
 
     Args:
         classes: Names to evaluate; by default all of the data set's.
-        iou_thrs: IoU thresholds in (0, 1]; `AP50` is the figure at 0.5. Several add
-            their mean, `mAP`.
+        iou_thrs: IoU thresholds in (0, 1]; `AP50` is the figure at 0.5. With several
+            the metric also returns their mean, `mAP`.
         with_small_box_tolerance: Lower the threshold of small boxes as above.
         classwise: Also return `AP50_<class>`.
         with_motion_split: Also return `slow/AP50`, `medium/AP50` and `fast/AP50`, by
             the mean IoU of a box with its track up to 10 frames before and after
-            (> 0.9, between, < 0.7; FGFA, Sec. 4), and the share of all boxes that has
-            each speed, `slow/share`. Boxes then need their `instance_id`.
+            (> 0.9, between, < 0.7; FGFA, Sec. 4), and the share of boxes of each
+            speed, `slow/share`. Every box then needs an `instance_id`.
         with_motion_tolerance: Lower the threshold of small boxes in the motion split
             too; the released figures do not.
         collect_device: See mmengine's BaseMetric.
-        prefix: Of the figures' names.
+        prefix: Prefix of the figures' names.
         collect_dir: See mmengine's BaseMetric.
+
+    Raises:
+        ValueError: If a threshold is not in (0, 1].
     """
 
     default_prefix = 'vid'
@@ -61,7 +65,7 @@ class VIDMetric(BaseMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
-        """Check and keep the options."""
+        """Check and store the options."""
         super().__init__(collect_device, prefix, collect_dir)
         if isinstance(iou_thrs, float):
             iou_thrs = (iou_thrs,)
@@ -73,43 +77,52 @@ class VIDMetric(BaseMetric):
         self.classwise = classwise
         self.with_motion_split = with_motion_split
         self.with_motion_tolerance = with_motion_tolerance
-        self.seen = SeenFrames()
+        self.coverage = CoverageCheck()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep boxes and ground truth of the labelled frames as numpy arrays."""
+        """Store boxes and ground truth of the labelled frames as arrays.
+
+        Raises:
+            ValueError: If a frame has no ids, its boxes were not loaded, or a box
+                lacks the track that the motion split needs.
+        """
         for sample in data_samples:
-            self.seen.add(sample)
+            self.coverage.add(sample)
             if is_labelled(sample):
-                result = FrameResult.from_sample(sample)
+                result = DetectionResult.from_sample(sample)
                 if self.with_motion_split:
                     check_tracks(result)
                 self.results.append(result)
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Evaluate all labelled ones of `size` frames, over all ranks.
+        """Return the figures over the labelled frames of all ranks.
+
+        Args:
+            size: Number of frames of the data set, labelled or not.
 
         Raises:
-            ValueError: Fewer or more frames came; see also ``compute_metrics``.
+            ValueError: If fewer or more than `size` frames came; see also
+                ``compute_metrics``.
         """
-        self.seen.check(size, type(self).__name__)
-        results = move_to_main(self.results)
+        self.coverage.check(size, type(self).__name__)
+        results = gather_on_main(self.results)
         figures = self.compute_metrics(results) if is_main_process() else {}
         named = [{f'{self.prefix}/{name}': value for name, value in figures.items()}]
         broadcast_object_list(named)
         return named[0]
 
-    def compute_metrics(self, results: list[FrameResult]) -> dict[str, float]:
-        """Return AP per threshold, and print one row a class.
+    def compute_metrics(self, results: list[DetectionResult]) -> dict[str, float]:
+        """Return the AP per threshold, and print one row per class.
 
         Raises:
-            ValueError: No labelled frame came, a class is unknown, or a frame came
-                more than once with another offset or from another source.
+            ValueError: If no labelled frame came, a class is unknown, or a frame came
+                again with another offset or from another source.
         """
         if not results:
             raise ValueError('VIDMetric needs labelled frames, got none')
         labels = self._labels()
-        results = sorted(results, key=lambda result: result.record.sort_key)
-        is_first = first_occurrences(result.record for result in results)
+        results = sorted(results, key=lambda result: result.prediction_id.sort_key)
+        is_first = mark_first_predictions(result.prediction_id for result in results)
         results = [r for r, first in zip(results, is_first, strict=True) if first]
         aps = {
             f'AP{100 * thr:g}': {
@@ -135,9 +148,9 @@ class VIDMetric(BaseMetric):
         return figures
 
     def _motion_aps(
-        self, results: list[FrameResult], labels: dict[str, int]
+        self, results: list[DetectionResult], labels: dict[str, int]
     ) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-        """Return the APs by speed and class, and the share of boxes of each speed."""
+        """Return the APs by figure and class, and the share of boxes of each speed."""
         split = MotionSplit(
             results, with_small_box_tolerance=self.with_motion_tolerance
         )
@@ -163,26 +176,26 @@ class VIDMetric(BaseMetric):
         return {name: known.index(name) for name in wanted}
 
     def _class_ap(
-        self, results: list[FrameResult], label: int, iou_thr: float
+        self, results: list[DetectionResult], label: int, iou_thr: float
     ) -> float:
         scores, status, num_gt = [np.zeros(0)], [np.zeros(0, np.int8)], 0
         for result in results:
-            found = result.found(label)
+            indices = result.indices_of(label)
             of_class = result.gt_labels == label
             is_ignored = result.is_ignored[of_class]
             gt_boxes = result.gt_boxes[of_class].astype(np.float64)
             num_gt += int((~is_ignored).sum())
-            if not len(found):
+            if not len(indices):
                 continue
             thresholds = match_thresholds(
                 gt_boxes,
                 iou_thr,
                 with_small_box_tolerance=self.with_small_box_tolerance,
             )
-            scores.append(result.scores[found])
+            scores.append(result.scores[indices])
             status.append(
                 match_boxes(
-                    result.boxes[found].astype(np.float64),
+                    result.boxes[indices].astype(np.float64),
                     gt_boxes,
                     thresholds=thresholds,
                     is_ignored=is_ignored,
