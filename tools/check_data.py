@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 
 import dff  # noqa: F401  configs may say _base_ = 'dff::…'
 from dff.checks.data_sheet import save_sheet
-from dff.checks.data_speed import describe_motion
+from dff.checks.data_speed import describe_speed
 from dff.checks.det_check import check_det_set
 from dff.checks.seg_check import check_seg_set, pair_sets
 
@@ -69,7 +69,7 @@ def main() -> None:
             is_wrong |= bool(report.problems)
             if report.problems:
                 continue
-            print(describe_motion(pairs))
+            print(describe_speed(pairs))
             if split == 'train' and args.pairs:
                 save_sheet(pairs, args.sheet, count=args.pairs, seed=args.seed)
                 print(f'  training pairs drawn to {args.sheet}')

@@ -130,9 +130,9 @@ def test_what_does_not_fit_is_named(tmp_path):
     found.write_text('99 1 0.5 0 0 1 1')
     with pytest.raises(ValueError, match='1 others, such as 99'):
         evaluate_detections(annotations, found)
-    with pytest.raises(FileNotFoundError, match='no annotations'):
+    with pytest.raises(FileNotFoundError, match='annotations .* do not exist'):
         evaluate_detections(tmp_path / 'none.json', found)
-    with pytest.raises(ValueError, match='images lists XML files'):
+    with pytest.raises(ValueError, match='images must come with a folder of XML files'):
         evaluate_detections(annotations, found, images=found)
     (tmp_path / 'bad.json').write_text('{}')
     with pytest.raises(ValueError, match=r'bad\.json is no CocoVID json'):
@@ -171,8 +171,8 @@ def test_xml_folder(tmp_path):
     [
         ('val/a/000000', ValueError, r'list\.txt:1: expected NAME IMAGE_ID'),
         ('val/a/000000 1\nval/b/000000 1', ValueError, r':2: names and ids must'),
-        ('val/a/000007 1', FileNotFoundError, r'no annotation .*000007\.xml'),
-        ('val/b/first 1', ValueError, 'number as its name'),
+        ('val/a/000007 1', FileNotFoundError, r'annotation .*000007\.xml does not'),
+        ('val/b/first 1', ValueError, 'the file name must be the frame.s number'),
         ('', FileNotFoundError, 'no frames in'),
         ('val/c/000000 1', ValueError, "unknown class 'n0'"),
     ],

@@ -194,7 +194,7 @@ def test_gaps_are_said(make_seg_set):
     assert report.notes[0].startswith('1 of 2 videos have gaps in their numbers and a')
     assert len(report.notes) == 1
     only = check(root, dataset=dict(videos='a'))
-    assert 'say file_pattern=dict(frame_step=10)' in only.notes[1]
+    assert 'set file_pattern=dict(frame_step=10)' in only.notes[1]
     only = check(root, file_pattern=dict(frame_step=10), dataset=dict(videos='a'))
     assert only.counts['videos'] == 1
     assert not only.notes

@@ -1,4 +1,4 @@
-"""A DFF model from a config, for analysis."""
+"""Build a DFF model from its config, for analysis."""
 
 import argparse
 from pathlib import Path
@@ -20,12 +20,12 @@ def build_dff_model(
 
     Args:
         path: Config of a DFF model.
-        interval: l of a fixed scheduler in the place of the config's.
-        options: What to set in the config, as `--cfg-options` gives it.
+        interval: l of a fixed scheduler that replaces the config's scheduler.
+        options: Config options to set, as `--cfg-options` passes them.
 
     Raises:
-        FileNotFoundError: There is no such config.
-        ValueError: The config holds no DFF model.
+        FileNotFoundError: If there is no such config.
+        ValueError: If the config holds no DFF model.
     """
     cfg = read_dff_config(path, options)
     if interval is not None:
@@ -34,7 +34,7 @@ def build_dff_model(
         )
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     torch.manual_seed(0)
-    # init_weights is not called: nothing downloads
+    # init_weights is not called, so nothing is downloaded
     return MODELS.build(cfg.model).eval()
 
 
@@ -43,9 +43,13 @@ def read_dff_config(
 ) -> Config:
     """Read the config of a DFF model and set `options` in it.
 
+    Args:
+        config: Config of a DFF model, or its path.
+        options: Config options to set, as `--cfg-options` passes them.
+
     Raises:
-        FileNotFoundError: There is no such config.
-        ValueError: The config holds no DFF model.
+        FileNotFoundError: If there is no such config.
+        ValueError: If the config holds no DFF model.
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
@@ -61,7 +65,14 @@ def read_dff_config(
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read HxW of a command line."""
+    """Parse an image size 'HxW' from the command line.
+
+    Returns:
+        (H, W) in pixels.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is no such size.
+    """
     try:
         height, width = (int(side) for side in text.split('x'))
     except ValueError:

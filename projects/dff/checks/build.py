@@ -1,4 +1,4 @@
-"""The model of a config, made ready to be checked."""
+"""Build the model of a config for a check."""
 
 import warnings
 from pathlib import Path
@@ -24,25 +24,26 @@ def build_to_check(
     checkpoint: str | Path | None = None,
     options: dict[str, Any] | None = None,
 ) -> nn.Module:
-    """Build the model of a config on the CPU, in eval mode; nothing is downloaded.
+    """Build the model of a config on the CPU, in eval mode, without downloads.
 
     Args:
         config: Config of a DFF model, or its path.
-        size: (H, W) of the frames that random weights are fitted to.
-        checkpoint: Weights; None gives random ones, each time the same.
-        options: What to set in the config, as ``--cfg-options`` gives it.
+        size: (H, W) of the frames from which BN statistics are computed if the
+            weights are random.
+        checkpoint: File of weights; None means seeded random weights.
+        options: Config options to set, as ``--cfg-options`` passes them.
 
     Raises:
-        FileNotFoundError: There is no such config or checkpoint.
-        ValueError: The config holds no DFF model.
+        FileNotFoundError: If there is no such config or checkpoint.
+        ValueError: If the config holds no DFF model.
     """
     config = read_dff_config(config, options)
     if checkpoint is not None and not Path(checkpoint).is_file():
         raise FileNotFoundError(f'checkpoint {checkpoint} does not exist')
     init_default_scope(config.get('default_scope', 'mmdet'))
     prepare_config(config.model)
-    with quiet(), warnings.catch_warnings():  # not every layer's weights
-        warnings.simplefilter('ignore')  # of mmdet and mmseg, about their own parts
+    with quiet(), warnings.catch_warnings():  # quiet: no log line per layer
+        warnings.simplefilter('ignore')  # mmdet and mmseg warn of their own parts
         torch.manual_seed(0)
         model = revert_sync_batchnorm(MODELS.build(config.model))
         model.init_weights()

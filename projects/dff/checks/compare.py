@@ -1,4 +1,4 @@
-"""Comparison of predictions, and maps moved by slicing."""
+"""Compare predictions, and shift feature maps by slicing."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,28 +11,32 @@ PREDICTED = ('pred_instances', 'seg_logits', 'pred_sem_seg', 'pred_panoptic_seg'
 
 
 def shift_levels(feats: Any, dx: int, dy: int, *, strides: Sequence[int]) -> Any:
-    """Move features, a tensor or a tuple or list, as `shift_map` does.
+    """Shift features by whole pixels of the image, as `shift_map` does.
 
     Args:
-        feats: Levels; None in the place of one that no head reads stays None.
-        dx: Pixels of the image, a multiple of every stride; `dy` likewise.
-        dy: See `dx`.
-        strides: Of the levels that are there.
+        feats: Levels (N, C, h, w): a tensor, or a tuple or list in which a level that
+            no head reads is None.
+        dx: Shift in x in pixels of the image, a multiple of every stride.
+        dy: Shift in y, likewise.
+        strides: Strides of the levels that are not None.
+
+    Returns:
+        Features of the same form.
     """
     if isinstance(feats, Tensor):
         return shift_map(feats, dx // strides[0], dy // strides[0])
-    found = iter(strides)
+    remaining = iter(strides)
     moved = []
     for feat in feats:
         if feat is not None:
-            stride = next(found)
+            stride = next(remaining)
             feat = shift_map(feat, dx // stride, dy // stride)
         moved.append(feat)
     return type(feats)(moved)
 
 
 def shift_map(feat: Tensor, dx: int, dy: int) -> Tensor:
-    """Slice a map (N, C, h, w): out[y, x] = feat[y + dy, x + dx], 0 outside."""
+    """Shift a map (N, C, h, w): out[y, x] = feat[y + dy, x + dx], 0 outside."""
     out = torch.zeros_like(feat)
     height, width = feat.shape[-2:]
     if abs(dx) >= width or abs(dy) >= height:
@@ -46,30 +50,43 @@ def shift_map(feat: Tensor, dx: int, dy: int) -> Tensor:
     return out
 
 
-def difference(
+def describe_difference(
     ours: BaseDataElement, wanted: BaseDataElement, *, tolerance: float
 ) -> str | None:
-    """Say in which predictions two samples differ; None: in none."""
-    found, expected = dict(predictions(ours)), dict(predictions(wanted))
-    if set(found) != set(expected) or not expected:
-        return f'predicted are {sorted(found)}, expected {sorted(expected)}'
+    """Describe the first prediction in which two samples differ.
+
+    Args:
+        ours: Sample of the checked model.
+        wanted: Sample with the expected predictions.
+        tolerance: Allowed error, relative to the largest value or 1.
+
+    Returns:
+        The description; None if the predictions are equal.
+    """
+    predicted = dict(iterate_predictions(ours))
+    expected = dict(iterate_predictions(wanted))
+    if set(predicted) != set(expected) or not expected:
+        return f'expected predictions of {sorted(expected)}, got {sorted(predicted)}'
     for name, value in expected.items():
-        got = found[name]
+        got = predicted[name]
         if got.shape != value.shape:
-            return f'{name} has the shape {tuple(got.shape)}, not {tuple(value.shape)}'
+            return (
+                f'{name} must have the shape {tuple(value.shape)}, got '
+                f'{tuple(got.shape)}'
+            )
         if not value.numel():
-            return f'{name} is empty: there is nothing to compare'
+            return f'{name} is empty, so there is nothing to compare'
         if torch.equal(got, value):
             continue
         off = float((got.double() - value.double()).abs().max())
         scale = max(1.0, float(value.double().abs().max()))
         if not off <= tolerance * scale:
-            return f'{name} is off by up to {off:.3g}'
+            return f'{name} differs by up to {off:.3g}'
     return None
 
 
-def predictions(sample: BaseDataElement) -> Iterator[tuple[str, Tensor]]:
-    """Yield name and tensor of everything that was predicted."""
+def iterate_predictions(sample: BaseDataElement) -> Iterator[tuple[str, Tensor]]:
+    """Yield the name and tensor (any shape) of each prediction of a sample."""
     for field in PREDICTED:
         for name, value in sample.get(field, {}).items() if field in sample else ():
             yield f'{field}.{name}', torch.as_tensor(value)

@@ -1,4 +1,4 @@
-"""A sheet of training pairs as the model gets them."""
+"""Draw training pairs as the model sees them."""
 
 import os
 from collections.abc import Mapping
@@ -22,24 +22,24 @@ from dff.visualization.panels import (
 
 from .data_speed import dis_flow
 
-SIZE = (192, 256)  # (H, W) of a panel
+SIZE = (192, 256)  # (H, W) of each panel
 
 
 def save_sheet(
     pairs: Mapping, out: str | os.PathLike, *, count: int = 10, seed: int = 0
 ) -> None:
-    """Draw pairs in rows: key frame, current frame with its labels, flow by DIS.
+    """Draw one row per pair: key frame, labelled current frame, DIS flow.
 
-    Augmentation is in it; boxes and labels are those that the loss gets.
+    The pairs are augmented; boxes and labels are those that the loss uses.
 
     Args:
         pairs: Config of a `VideoPairDataset` for training.
         out: Picture to write, `.png` or `.jpg`.
-        count: How many pairs.
-        seed: Of what is chosen and drawn.
+        count: Number of pairs.
+        seed: Seed of the choice of pairs and of the augmentation.
 
     Raises:
-        ValueError: If the data set gives no pairs.
+        ValueError: If the data set has no pairs, or the suffix of `out` is unknown.
     """
     check_picture_path(out)
     dataset = DATASETS.build({**pairs, 'pairs': True})
@@ -70,12 +70,12 @@ def _draw(item: dict, visualizer: VideoVisualizer) -> list[Panel]:
 
 
 def _to_image(image: Tensor) -> np.ndarray:
-    values = image.permute(1, 2, 0).numpy()  # float after a change of colours
+    values = image.permute(1, 2, 0).numpy()  # colour augmentation returns floats
     return np.ascontiguousarray(values.round().clip(0, 255).astype(np.uint8))
 
 
 def _as_predicted(sample: BaseDataElement) -> BaseDataElement:
-    """Put the labels where a visualizer looks for results."""
+    """Copy the labels to the fields that a visualizer draws."""
     sample = sample.clone()
     if 'gt_sem_seg' in sample:
         sample.pred_sem_seg = sample.gt_sem_seg

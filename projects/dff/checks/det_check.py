@@ -1,4 +1,4 @@
-"""What is wrong with a data set for video detection, found before training."""
+"""Check a data set for video detection before training."""
 
 import json
 import re
@@ -20,15 +20,15 @@ from .report import DataReport
 
 
 def check_det_set(pairs: Mapping, title: str) -> DataReport:
-    """Look at every record and every frame of a `CocoVIDDataset`.
+    """Check every record and every frame of a `CocoVIDDataset`.
 
     Args:
         pairs: Config of a `VideoPairDataset` around it.
-        title: Of the report, such as the split.
+        title: Title of the report, such as the split.
 
     Returns:
-        Problems name the file and the line of the record (one line a file for json
-        that is written without line ends).
+        Report whose problems name the file and the line of the record (always line 1
+        in a json without line breaks).
     """
     inner = pairs['dataset']
     path = join(inner.get('data_root') or '', inner['ann_file'])
@@ -53,7 +53,7 @@ def check_det_set(pairs: Mapping, title: str) -> DataReport:
         return report
     records = _Records(path, text, lists, report)
     records.check_fields()
-    if not report.problems:  # what follows relies on the fields
+    if not report.problems:  # the checks below use the fields
         _check_images(records)
         _check_boxes(records, inner)
         folder = (inner.get('data_prefix') or {}).get('img', '')
@@ -62,7 +62,7 @@ def check_det_set(pairs: Mapping, title: str) -> DataReport:
 
 
 class _Records:
-    """The lists of a json file, and the line of each record."""
+    """Lists of a json file, and the line of each record."""
 
     def __init__(
         self, path: str, text: str, lists: dict[str, list], report: DataReport
@@ -73,12 +73,12 @@ class _Records:
         report.counts = {name: len(lists[name]) for name in names}
 
     def add(self, kind: str, name: str, place: int, what: str) -> None:
-        """Note a problem of a record."""
+        """Report a problem of a record."""
         line = self._lines_of(name)[place]
         self.report.problems[kind].append(f'{self.path}:{line}: {what}')
 
     def check_fields(self) -> None:
-        """Look at the type of all that is used."""
+        """Check the fields of all records and their types."""
         for name, entries in self.lists.items():
             required, optional = FIELDS[name]
             for place, entry in enumerate(entries):
@@ -104,7 +104,7 @@ class _Records:
 
 
 def _check_images(records: _Records) -> None:
-    """Look at ids, and at the numbers of the frames of each video."""
+    """Check ids, and the frame numbers of each video."""
     images, report = records.lists['images'], records.report
     known = {video['id'] for video in records.lists['videos']}
     seen: set = set()
@@ -134,7 +134,7 @@ def _check_images(records: _Records) -> None:
     if gaps:
         report.notes.append(
             f'{len(gaps)} of {len(numbers)} videos have gaps in their numbers, the '
-            f'first one is {gaps[0]!r}: a stream begins anew behind a gap'
+            f'first one is {gaps[0]!r}: a stream restarts after a gap'
         )
 
 
@@ -172,11 +172,13 @@ def _check_boxes(records: _Records, inner: Mapping) -> None:
         tracks.add(key)
     report.counts |= {f'boxes of {n}': per_class[n] for n in classes}
     if outside:
-        report.notes.append(f'{outside} boxes reach outside; they are clipped')
+        report.notes.append(
+            f'{outside} boxes reach outside their image; they are clipped'
+        )
 
 
 def _check_frames(records: _Records, folder: str) -> None:
-    """Open every frame, to its last pixel."""
+    """Check every frame and decode it completely."""
     images, load = records.lists['images'], LoadAnnotations()
 
     def look(image: dict):

@@ -21,7 +21,7 @@ PREFIX = 'vid/'
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Annotated frames: what a metric reads, but for the predictions."""
+    """Annotated frames: the samples of a metric, without predictions."""
 
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
@@ -29,7 +29,7 @@ class GroundTruth:
 
     @property
     def boxes_per_class(self) -> dict[str, int]:
-        """Count the boxes to be found."""
+        """Number of boxes to detect, by class."""
         counts = dict.fromkeys(self.classes, 0)
         for frame in self.frames:
             for item in frame['instances'] if frame['is_labelled'] else ():
@@ -42,7 +42,7 @@ class DetectionReport:
     """Figures of one file of detections."""
 
     num_frames: int
-    boxes: dict[str, int]  # of each class that has any
+    boxes: dict[str, int]  # by class, without classes that have no box
     figures: dict[str, float]  # means and shares
     class_figures: dict[str, dict[str, float]]
 
@@ -78,21 +78,21 @@ def evaluate_detections(
     with_motion_split: bool = False,
     with_motion_tolerance: bool = False,
 ) -> DetectionReport:
-    """Compute `VIDMetric`'s figures of a results file.
+    """Evaluate a results file with `VIDMetric`.
 
     Args:
         annotations: CocoVID json, or a folder of VID's XML files.
-        detections: As `read_detections` reads it.
-        images: List of the XML files, a line `NAME IMAGE_ID` each; by default all
-            of the folder in order, with ids from 1.
-        iou_thrs: See `VIDMetric`, as are the switches below.
+        detections: Results file in a format of `read_detections`.
+        images: List of the XML files with one line `NAME IMAGE_ID` per file; by
+            default all files of the folder in order, with ids from 1.
+        iou_thrs: See `VIDMetric`.
         with_small_box_tolerance: See `VIDMetric`.
         with_motion_split: See `VIDMetric`.
         with_motion_tolerance: See `VIDMetric`.
 
     Raises:
-        FileNotFoundError: A file does not exist.
-        ValueError: A file cannot be read, or does not fit the other.
+        FileNotFoundError: If a file does not exist.
+        ValueError: If a file cannot be read, or the files do not fit together.
     """
     truth = read_ground_truth(annotations, images=images)
     found = read_detections(detections, category_ids=truth.category_ids)
@@ -126,7 +126,7 @@ def _report(
     classes: Iterable[str],
     figures: dict[str, float],
 ) -> DetectionReport:
-    """Tell means from figures of single classes, `MEAN_CLASS`; no mean has a `_`."""
+    """Separate means from figures of classes, `MEAN_CLASS`; no mean has a `_`."""
     figures = {name.removeprefix(PREFIX): value for name, value in figures.items()}
     means = {name: value for name, value in figures.items() if '_' not in name}
     of_classes = {
@@ -140,19 +140,23 @@ def _report(
 def read_ground_truth(
     path: str | os.PathLike, *, images: str | os.PathLike | None = None
 ) -> GroundTruth:
-    """Read a CocoVID json or a folder of VID's XML files (`images` lists them).
+    """Read the ground truth of a CocoVID json or a folder of VID's XML files.
+
+    Args:
+        path: The json file or the folder.
+        images: List of the XML files, see `evaluate_detections`; None for a json.
 
     Raises:
-        FileNotFoundError: A file does not exist.
-        ValueError: A file cannot be read, or `images` is given for a json.
+        FileNotFoundError: If a file does not exist.
+        ValueError: If a file cannot be read, or a json comes with `images`.
     """
     path = Path(path)
     if path.is_dir():
         return _read_xml_folder(path, images)
     if not path.is_file():
-        raise FileNotFoundError(f'no annotations {path}')
+        raise FileNotFoundError(f'annotations {path} do not exist')
     if images is not None:
-        raise ValueError(f'images lists XML files, got it with {path}')
+        raise ValueError(f'images must come with a folder of XML files, got {path}')
     try:
         categories = load(path)['categories']
         ids = tuple(category['id'] for category in categories)
@@ -181,7 +185,7 @@ def _read_xml_folder(root: Path, images: str | os.PathLike | None) -> GroundTrut
 
 def _read_image_list(path: Path) -> dict[str, int]:
     if not path.is_file():
-        raise FileNotFoundError(f'no list of images {path}')
+        raise FileNotFoundError(f'list of images {path} does not exist')
     listed: dict[str, int] = {}
     ids: set[int] = set()
     for number, line in enumerate(path.read_text().splitlines(), start=1):
@@ -202,11 +206,13 @@ def _read_image_list(path: Path) -> dict[str, int]:
 def _read_xml_frame(root: Path, name: str, image_id: int) -> dict[str, Any]:
     path = root / f'{name}.xml'
     if not path.is_file():
-        raise FileNotFoundError(f'no annotation {path}')
+        raise FileNotFoundError(f'annotation {path} does not exist')
     (width, height), objects = read_xml(path)
     video, _, frame = name.rpartition('/')
     if not frame.isdecimal():
-        raise ValueError(f"{path}: the file must have the frame's number as its name")
+        raise ValueError(
+            f"{path}: the file name must be the frame's number, got {frame!r}"
+        )
     for item in objects:
         if item.wnid not in VID_WNIDS:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""What is wrong with one frame and its label map."""
+"""Check one frame and its label map."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import numpy as np
 from mmseg.datasets.transforms import LoadAnnotations
 from PIL import Image
 
-EXIF_ORIENTATION, EXIF_LYING = 0x0112, 5  # 5 and more: rows and columns change places
-# what PIL and mmcv raise for damaged files; a broken header may ask for any size
+EXIF_ORIENTATION, EXIF_TRANSPOSED = 0x0112, 5  # from 5 on rows and columns swap
+# what PIL and mmcv raise for damaged files; a broken header may state any size
 UNREADABLE = (
     OSError,
     SyntaxError,
@@ -15,15 +15,15 @@ UNREADABLE = (
     MemoryError,
     Image.DecompressionBombError,
 )
-MAX_LABEL = 255  # of the maps that mmseg reads; it cuts off what is above
+MAX_LABEL = 255  # largest label that mmseg reads; it cuts off larger ones
 
 
-class Finding(NamedTuple):
-    """What one frame holds: (height, width), pixels of each label, problems."""
+class FrameReport(NamedTuple):
+    """Result of the check of one frame."""
 
-    size: tuple[int, int] | None
-    pixels: np.ndarray | None
-    problems: list[tuple[str, str]]
+    size: tuple[int, int] | None  # (H, W); None if it cannot be read
+    pixels: np.ndarray | None  # (256,), number of pixels of each label
+    problems: list[tuple[str, str]]  # (kind, description)
 
 
 def check_frame(
@@ -33,23 +33,23 @@ def check_frame(
     num_classes: int,
     ignored: set[int],
     decode: bool,
-) -> Finding:
-    """Read a frame, and its map if it is labelled.
+) -> FrameReport:
+    """Read a frame, and its label map if it is labelled.
 
     Args:
-        info: The data set's description.
-        load: What reads the map.
-        num_classes: Labels from here on are wrong.
-        ignored: But for these.
-        decode: Whether to decode the image, too, or its header only.
+        info: Description of the frame by its data set.
+        load: Transform that reads the label map.
+        num_classes: Number of classes; other labels are wrong.
+        ignored: Labels outside the classes that are allowed.
+        decode: Whether to decode the whole image, not only its header.
     """
     path, problems, size = info['img_path'], [], None
     try:
         with Image.open(path) as image:
             size = image.size[::-1]
-            # Without the first condition PIL decodes a PNG to look behind it.
+            # Without this condition PIL decodes a whole PNG to search for EXIF.
             exif = image.getexif() if 'exif' in image.info else {}
-            if exif.get(EXIF_ORIENTATION, 1) >= EXIF_LYING:
+            if exif.get(EXIF_ORIENTATION, 1) >= EXIF_TRANSPOSED:
                 size = size[::-1]
             if decode:
                 image.load()
@@ -57,7 +57,7 @@ def check_frame(
         problems.append(('images that cannot be read', f'{path}: {error}'))
         size = None
     if not info['is_labelled'] or 'seg_map_path' not in info:
-        return Finding(size, None, problems)
+        return FrameReport(size, None, problems)
     pixels, wrong = _check_map(info, load, size)
     problems += wrong
     if pixels is not None:
@@ -68,7 +68,7 @@ def check_frame(
             problems.append((kind, text))
         elif not pixels[[n for n in range(num_classes) if n not in ignored]].any():
             problems.append(('label maps that are all void', info['seg_map_path']))
-    return Finding(size, pixels, problems)
+    return FrameReport(size, pixels, problems)
 
 
 def _check_map(

@@ -1,4 +1,4 @@
-"""Which parameters of a model get a gradient from random pairs."""
+"""Find the parameters of a model that get a gradient from random pairs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,31 +15,45 @@ from .inputs import make_pairs
 def training_batch(
     model: nn.Module, size: tuple[int, int], is_same: Sequence[bool]
 ) -> dict[str, Any]:
-    """Make random labelled pairs, pre-processed; the model is then in train mode."""
+    """Build a pre-processed batch of random pairs; sets the model to train mode."""
     model.train()
     hub = MessageHub.get_current_instance()
-    if 'iter' not in hub.runtime_info:  # YOLOX's batch resize looks at it
+    if 'iter' not in hub.runtime_info:  # YOLOX's batch resize reads it
         hub.update_info('iter', 0)
     return model.data_preprocessor(make_pairs(model, size, is_same), training=True)
 
 
-def gradients(
+def compute_gradients(
     model: nn.Module, size: tuple[int, int], loss: Callable[[dict, list], dict]
 ) -> dict[str, Tensor]:
-    """Give the gradients of all parameters that take part, by name."""
+    """Return the gradient of each parameter that takes part in the loss.
+
+    Args:
+        model: DFF model.
+        size: (H, W) of the random frames.
+        loss: Function of the inputs and data samples that returns losses by name.
+
+    Returns:
+        Gradients by the parameter's name, each of the parameter's shape.
+
+    Raises:
+        ValueError: If the loss is not finite.
+    """
     data = training_batch(model, size, [False, False])
     model.zero_grad()
     torch.manual_seed(0)
     total, _ = model.parse_losses(loss(data['inputs'], data['data_samples']))
     if not total.isfinite():
-        raise ValueError(f'the loss is {float(total)} on random frames')
+        raise ValueError(
+            f'the loss of random frames must be finite, got {float(total)}'
+        )
     total.backward()
     grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     return {name: grad.clone() for name, grad in grads.items()}
 
 
-def propagation_gradients(model: nn.Module, size: tuple[int, int]) -> dict[str, bool]:
-    """Tell which parameters of F and S have a say in some propagated feature."""
+def reached_parameters(model: nn.Module, size: tuple[int, int]) -> dict[str, bool]:
+    """Return by name whether each parameter of F and S changes a propagated feature."""
     data = training_batch(model, size, [False, False])
     cur, key = data['inputs']['cur'], data['inputs']['key']
     model.train().zero_grad()  # auxiliary heads read their levels in training only

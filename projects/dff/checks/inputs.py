@@ -1,4 +1,4 @@
-"""Models with random weights, and small labelled frames, to check a DFF model on.
+"""Random weights and small labelled frames for checks of DFF models.
 
 Shapes: N images, H, W image, C channels, h, w a feature level.
 """
@@ -16,10 +16,10 @@ BOXES = ((0.05, 0.1, 0.3, 0.5), (0.3, 0.2, 0.9, 0.95), (0.6, 0.05, 0.75, 0.3))
 
 
 class ConstantFlow(nn.Module):
-    """F that answers one flow everywhere; S = 1.
+    """Flow network F that returns one flow everywhere, and no scale (S = 1).
 
     Args:
-        strides: As of a flow network, see ``docs/design.md``.
+        strides: Strides as of any flow network, see ``docs/design.md``.
         pixels: Flow (dx, dy) in pixels of the image.
     """
 
@@ -31,16 +31,17 @@ class ConstantFlow(nn.Module):
     def forward(
         self, cur: Tensor, key: Tensor, levels: Sequence[int] | None = None
     ) -> tuple[Tensor, None]:
-        """Give the flow (N, 2, h, w) in pixels of its own map, and no scale."""
+        """Return the flow (N, 2, h, w) in pixels of its own map, and no scale."""
         size = [-(-side // self.flow_stride) for side in cur.shape[-2:]]
         flow = cur.new_tensor(self.pixels) / self.flow_stride
         return flow.view(1, 2, 1, 1).expand(len(cur), 2, *size), None
 
 
 def prepare_config(node: Any) -> None:
-    """Change a model config, in place, into one to check: nothing is downloaded.
+    """Change a model config in place so that a check can use the model.
 
-    No score is too low to be a prediction, so that there is something to compare.
+    Pretrained weights are not downloaded, and the score threshold becomes 0 so that
+    there are predictions to compare.
     """
     if isinstance(node, dict):
         init = node.get('init_cfg')
@@ -58,11 +59,11 @@ def prepare_config(node: Any) -> None:
 
 
 def randomise(model: nn.Module, *, size: tuple[int, int]) -> None:
-    """Give every layer seeded weights that tell any two images apart.
+    """Set seeded weights with which different images get different predictions.
 
-    Stock initial weights do not: the heads' last layers give nearly one score
-    everywhere. BN then gets the statistics of two frames, so that deep models keep
-    their values in range.
+    Stock initial weights do not: with them the last layers of heads predict nearly
+    the same score everywhere. BN then uses the statistics of two frames, so that the
+    features of deep models stay in range.
 
     Args:
         model: DFF model.
@@ -95,7 +96,7 @@ def randomise(model: nn.Module, *, size: tuple[int, int]) -> None:
 
 
 def random_frame(seed: int, size: tuple[int, int]) -> Tensor:
-    """Make a smooth uint8 frame (3, H, W)."""
+    """Create a smooth random uint8 frame (3, H, W)."""
     rng = np.random.RandomState(seed)
     small = torch.from_numpy(rng.randint(0, 256, (1, 3, 9, 13))).float()
     image = nn.functional.interpolate(small, size, mode='bicubic').clamp(0, 255)
@@ -105,7 +106,7 @@ def random_frame(seed: int, size: tuple[int, int]) -> Tensor:
 def make_sample(
     model: nn.Module, size: tuple[int, int], **meta: Any
 ) -> BaseDataElement:
-    """Make a labelled data sample of a frame (H, W) for the model's task."""
+    """Create a labelled data sample of a frame (H, W) for the model's task."""
     metainfo = dict(
         img_id=0,
         img_path='frame.png',
@@ -147,7 +148,7 @@ def make_sample(
 def make_stream(
     model: nn.Module, size: tuple[int, int], frames: Sequence[tuple[int, Any, int]]
 ) -> dict[str, list]:
-    """Make a test batch of frames (seed, video id, frame id)."""
+    """Create a test batch of frames (seed, video id, frame id)."""
     return dict(
         inputs=[random_frame(seed, size) for seed, _, _ in frames],
         data_samples=[
@@ -160,7 +161,7 @@ def make_stream(
 def make_pairs(
     model: nn.Module, size: tuple[int, int], is_same: Sequence[bool]
 ) -> dict[str, Any]:
-    """Make a training batch with one pair an entry of `is_same`."""
+    """Create a training batch with one pair per entry of `is_same`."""
     cur = [random_frame(seed, size) for seed in range(len(is_same))]
     key = [
         frame if same else random_frame(100 + seed, size)

@@ -1,6 +1,6 @@
-"""Checks that tell whether a wrapped model is a DFF model, in words.
+"""Check that a wrapped model behaves as a DFF model.
 
-What they need of a model is its seam, its propagation and its own ``test_step``.
+The checks use the model's seam, its propagation and its ``test_step``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,17 +14,17 @@ from torch import nn
 from dff.models.key_frame import FixedKeyFrameScheduler
 from dff.models.seam.feature_seam import cut
 
-from .compare import difference, shift_levels
-from .gradients import gradients, propagation_gradients, training_batch
+from .compare import describe_difference, shift_levels
+from .gradients import compute_gradients, reached_parameters, training_batch
 from .inputs import ConstantFlow, make_sample, make_stream, random_frame
 
-TOLERANCE = 1e-4  # of the largest value: one flow is resized to every level
+TOLERANCE = 1e-4  # relative to the largest value; resizing the flow is not exact
 NAMES_SHOWN = 5
 SMALL = (128, 192)
 
 
-class Finding(NamedTuple):
-    """What a check says: `problem` is None where it passes."""
+class CheckResult(NamedTuple):
+    """Name of a check and the problem it found; None if it passed."""
 
     check: str
     problem: str | None
@@ -35,61 +35,63 @@ def check_model(
     *,
     size: tuple[int, int] = SMALL,
     on_check: Callable[[str], None] = lambda name: None,
-) -> list[Finding]:
-    """Run all checks on a DFF model; its weights stay as they are.
+) -> list[CheckResult]:
+    """Run all checks on a DFF model without changing its weights.
 
     Args:
         model: `DFFVideoDetector`, `DFFVideoSegmentor` or a model with the same seam.
-        size: (H, W) of the frames; under the oracle flow at least 4 x 5 cells of the
-            coarsest level.
-        on_check: Called with the name of each check before it is run.
+        size: (H, W) of the frames; the check with an oracle flow enlarges it to at
+            least 4 x 5 cells of the coarsest level.
+        on_check: Called with the name of each check before it runs.
 
     Returns:
-        One finding a check.
+        One result per check.
     """
-    findings = []
+    results = []
     for name, check in CHECKS.items():
         on_check(name)
         scheduler = model.key_frame_scheduler
         flow_estimator = model.propagation.flow_estimator
         try:
-            with _kept_buffers(model):
+            with _restored_buffers(model):
                 problem = check(model, size)
-        except Exception as error:  # whatever a model raises is what is reported
+        except Exception as error:  # any error of the model is a result
             problem = f'{type(error).__name__}: {error}'
         finally:
             model.key_frame_scheduler = scheduler
             model.propagation.flow_estimator = flow_estimator
             model.zero_grad()
             model.eval()
-        findings.append(Finding(name, problem))
-    return findings
+        results.append(CheckResult(name, problem))
+    return results
 
 
 def check_training(model: nn.Module, size: tuple[int, int]) -> str | None:
-    """Every parameter that trains in the image model trains here, and F and S.
+    """Check that F, S and all parameters of the image model get a gradient.
 
-    Which parameters have a gradient of zero depends on what was assigned to whom, so
-    those of the image model only need to take part.
+    Gradients of the image model may be zero, depending on the assignment of boxes,
+    so its parameters only need to take part in the loss.
     """
-    alone = gradients(model, size, lambda x, s: model.image_model.loss(x['cur'], s))
-    both = gradients(model, size, lambda x, s: model.loss(x, s))
+    alone = compute_gradients(
+        model, size, lambda x, s: model.image_model.loss(x['cur'], s)
+    )
+    both = compute_gradients(model, size, lambda x, s: model.loss(x, s))
     broken = [name for name, grad in both.items() if not grad.isfinite().all()]
     if broken:
         return f'gradients of {_some(broken)} are not finite'
     prefix = f'{model.wrapped_name}.'
     wanted = [name for name, g in alone.items() if name.startswith(prefix) and g.any()]
     lost = [name for name in wanted if name not in both]
-    reached = propagation_gradients(model, size)
+    reached = reached_parameters(model, size)
     lost += [name for name, is_reached in reached.items() if not is_reached]
     lost += [name for name in reached if name not in both]
     if lost:
-        return f'no gradient reaches {_some(lost)}: they never train'
+        return f'no gradient reaches {_some(lost)}, so they never train'
     return None
 
 
 def check_stills(model: nn.Module, size: tuple[int, int]) -> str | None:
-    """A batch of stills (k = i) has the loss of the image model."""
+    """Check that a batch of stills (k = i) has the loss of the image model."""
     results = []
     for loss in (
         lambda x, s: model.image_model.loss(x['cur'], s),
@@ -102,15 +104,15 @@ def check_stills(model: nn.Module, size: tuple[int, int]) -> str | None:
         results.append(float(total))
     if results[0] != results[1]:
         return (
-            f'the loss of pairs with k = i is {results[1]}, but the wrapped model '
-            f'alone gives {results[0]}'
+            f'the loss of pairs with k = i is {results[1]}, but that of the wrapped '
+            f'model is {results[0]}'
         )
     return None
 
 
 @torch.no_grad()
 def check_key_frames_only(model: nn.Module, size: tuple[int, int]) -> str | None:
-    """The backbone runs on key frames and on no other."""
+    """Check that the backbone runs on key frames only."""
     _set_interval(model, 3)
     # the first layer: with a split point the rest of the backbone may be N_task
     layers = model.image_model.backbone.modules()
@@ -134,7 +136,7 @@ def check_key_frames_only(model: nn.Module, size: tuple[int, int]) -> str | None
     if extra:
         return (
             f'the backbone runs on the frames {extra}, which are no key frames: the '
-            'model reaches the pixels by another way than extract_feat'
+            'model reads pixels other than through extract_feat'
         )
     if not all(runs[::3]):
         return f'the backbone does not run on every key frame: {runs}'
@@ -143,7 +145,7 @@ def check_key_frames_only(model: nn.Module, size: tuple[int, int]) -> str | None
 
 @torch.no_grad()
 def check_interval_one(model: nn.Module, size: tuple[int, int]) -> str | None:
-    """With l = 1 the model is the wrapped model, bit for bit."""
+    """Check that with l = 1 the model equals the wrapped model bit for bit."""
     _set_interval(model, 1)
     for seed in range(2):
         (ours,) = model.test_step(make_stream(model, size, [(seed, 'a', seed)]))
@@ -151,17 +153,15 @@ def check_interval_one(model: nn.Module, size: tuple[int, int]) -> str | None:
             inputs=[random_frame(seed, size)], data_samples=[make_sample(model, size)]
         )
         (wanted,) = model.image_model.test_step(stock)
-        problem = difference(ours, wanted, tolerance=0)
+        problem = describe_difference(ours, wanted, tolerance=0)
         if problem:
-            return (
-                f'with l = 1 frame {seed} is not as the wrapped model has it: {problem}'
-            )
+            return f'with l = 1 frame {seed} differs from the wrapped model: {problem}'
     return None
 
 
 @torch.no_grad()
 def check_oracle_flow(model: nn.Module, size: tuple[int, int]) -> str | None:
-    """Under a known shift a frame is predicted from the shifted key features."""
+    """Check that under a known flow a frame is predicted from shifted key features."""
     _set_interval(model, 10)
     strides = model.propagation.flow_estimator.strides
     size = tuple(
@@ -185,20 +185,20 @@ def check_oracle_flow(model: nn.Module, size: tuple[int, int]) -> str | None:
         ]
         return seam.run_windows('predict', image, moved, [sample.clone()])[0]
 
-    problem = difference(results[1], wanted(*shift), tolerance=TOLERANCE)
+    problem = describe_difference(results[1], wanted(*shift), tolerance=TOLERANCE)
     if problem:
         return (
-            f'under a flow of {shift} pixels the prediction is not that on key '
-            f'features moved by as much: {problem}'
+            f'under a flow of {shift} pixels the prediction is not that of key '
+            f'features shifted by as much: {problem}'
         )
-    if difference(results[1], wanted(0, 0), tolerance=TOLERANCE) is None:
-        return 'the prediction is the same on unmoved features: nothing can be told'
+    if describe_difference(results[1], wanted(0, 0), tolerance=TOLERANCE) is None:
+        return 'the prediction is the same for unshifted features: the check is void'
     return None
 
 
 @torch.no_grad()
 def check_batches(model: nn.Module, size: tuple[int, int]) -> str | None:
-    """Test batches of 5 and 8 frames of two videos give what single frames give."""
+    """Check that batches of 5 and 8 frames of two videos equal single frames."""
     _set_interval(model, 2)
     frames = [(i, 'a', i) for i in range(3)] + [(3 + i, 'b', i) for i in range(5)]
     model.reset_stream()
@@ -207,7 +207,7 @@ def check_batches(model: nn.Module, size: tuple[int, int]) -> str | None:
         model.reset_stream()
         batch = model.test_step(make_stream(model, size, frames[:count]))
         for index, (ours, wanted) in enumerate(zip(batch, single, strict=False)):
-            problem = difference(ours, wanted, tolerance=0)
+            problem = describe_difference(ours, wanted, tolerance=0)
             if problem:
                 return f'frame {index} differs in a batch of {count}: {problem}'
     return None
@@ -224,8 +224,8 @@ CHECKS: dict[str, Callable[[nn.Module, tuple[int, int]], str | None]] = {
 
 
 @contextmanager
-def _kept_buffers(model: nn.Module) -> Iterator[None]:
-    """Put the statistics of BN back."""
+def _restored_buffers(model: nn.Module) -> Iterator[None]:
+    """Restore the statistics of BN on exit."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
         yield
@@ -241,7 +241,7 @@ def _set_interval(model: nn.Module, interval: int) -> None:
 
 
 def _strides(model: nn.Module, feats: Any) -> list[int]:
-    """Give the stride of each level of `feats`."""
+    """Return the stride of each level of `feats`."""
     strides = list(model.propagation.flow_estimator.strides)
     levels = model.seam.levels(feats)
     return strides if levels is None else [strides[level] for level in levels]

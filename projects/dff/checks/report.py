@@ -1,21 +1,21 @@
-"""What a check of a data set found, in words."""
+"""Report of a check of a data set."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-SHOWN = 10  # lines of a kind that are printed
+SHOWN = 10  # problems of each kind that are printed
 
 
 @dataclass
 class DataReport:
-    """What was found in one data set.
+    """Counts and problems of one data set.
 
     Attributes:
-        title: Which one.
-        counts: What there is.
-        pixels: Labelled pixels of each class.
-        problems: What is wrong, by kind.
-        notes: What may be meant so.
+        title: Name of the data set.
+        counts: Numbers of frames, boxes and so on, by name.
+        pixels: Number of labelled pixels by class.
+        problems: Problems by kind.
+        notes: Peculiarities that may be intended.
     """
 
     title: str
@@ -29,7 +29,7 @@ class DataReport:
         return self.to_text()
 
     def to_text(self, shown: int = SHOWN) -> str:
-        """Return the summary, then the problems, so many lines of each kind."""
+        """Return the summary, then up to `shown` problems of each kind."""
         lines = [self.title]
         lines += [f'  {name:32}{count:>12,}' for name, count in self.counts.items()]
         total = max(sum(self.pixels.values()), 1)
@@ -37,10 +37,10 @@ class DataReport:
             f'    {name:30}{pixels / total:>12.2%}'
             for name, pixels in self.pixels.items()
         ]
-        lines += [f'  Mind: {note}' for note in self.notes]
-        for kind, found in self.problems.items():
-            lines.append(f'  WRONG: {kind} ({len(found)})')
-            lines += [f'    {line}' for line in found[:shown]]
-            if len(found) > shown:
-                lines.append(f'    ... and {len(found) - shown} more')
+        lines += [f'  Note: {note}' for note in self.notes]
+        for kind, problems in self.problems.items():
+            lines.append(f'  WRONG: {kind} ({len(problems)})')
+            lines += [f'    {line}' for line in problems[:shown]]
+            if len(problems) > shown:
+                lines.append(f'    ... and {len(problems) - shown} more')
         return '\n'.join(lines)

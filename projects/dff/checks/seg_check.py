@@ -1,4 +1,4 @@
-"""What is wrong with a data set for video segmentation, found before training."""
+"""Check a data set for video segmentation before training."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from dff.datasets.file_pattern import FilePattern
 from dff.datasets.source_dataset import VOID, build_source_dataset
 from dff.datasets.video_index import VideoIndex
 
-from .frame_check import Finding, check_frame
+from .frame_check import FrameReport, check_frame
 from .report import DataReport
 
 
@@ -28,21 +28,21 @@ def check_seg_data(
     interval: int | None = None,
     headers_only: bool = False,
 ) -> list[DataReport]:
-    """Look at every frame and label map that a config's data loader would deliver.
+    """Check every frame and label map that a config's data loader would load.
 
     Args:
-        cfg: A config of video segmentation.
-        split: Whose data loader.
-        interval: l, to count labelled frames without l - 1 predecessors; default
-            what the data set draws or the model's scheduler says.
-        headers_only: Whether to believe the header of frames without labels, which
-            takes far less time.
+        cfg: Config of video segmentation.
+        split: Split whose data loader is checked, such as 'train'.
+        interval: l, to count labelled frames with fewer than l - 1 predecessors; by
+            default the one of the model's scheduler or of the data set.
+        headers_only: Whether to read only the headers of frames without labels,
+            which takes far less time.
 
     Returns:
-        A report for each `VideoPairDataset`.
+        One report per `VideoPairDataset`.
 
     Raises:
-        ValueError: The config has no such data set.
+        ValueError: If the config has no such data set.
     """
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     loader = cfg.get(f'{split}_dataloader')
@@ -69,7 +69,7 @@ def pair_sets(cfg: Any) -> Iterator[dict]:
 def check_seg_set(
     pairs: dict, split: str, interval: int | None = None, headers_only: bool = False
 ) -> DataReport:
-    """Look at one `VideoPairDataset`; the arguments are those of `check_seg_data`."""
+    """Check one `VideoPairDataset`; for the arguments see `check_seg_data`."""
     report = DataReport(f'{split}: {pairs["dataset"]["type"]}')
     try:
         dataset, _ = build_source_dataset(pairs['dataset'])
@@ -92,7 +92,7 @@ def check_seg_set(
 
 
 def _check_folders(dataset: Any, report: DataReport) -> None:
-    """Find empty folders, and label maps that no image belongs to."""
+    """Report empty folders, and label maps without an image."""
     images = dataset.data_prefix['img_path']
     labels = dataset.data_prefix.get('seg_map_path') or ''
     suffixes = dataset.img_suffix
@@ -102,7 +102,9 @@ def _check_folders(dataset: Any, report: DataReport) -> None:
             report.problems['folders that are not there'].append(root)
             continue
         for folder, inner, names in walk(root):
-            if not inner and not any(n.lower().endswith(_low(endings)) for n in names):
+            if not inner and not any(
+                n.lower().endswith(_lower(endings)) for n in names
+            ):
                 report.problems[f'folders without {endings}'].append(folder)
     for folder, _, names in walk(labels):
         for name in sorted(names):
@@ -114,7 +116,7 @@ def _check_folders(dataset: Any, report: DataReport) -> None:
                 report.problems['labels without an image'].append(join(folder, name))
 
 
-def _low(endings: tuple[str, ...]) -> tuple[str, ...]:
+def _lower(endings: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(ending.lower() for ending in endings)
 
 
@@ -159,7 +161,7 @@ def _check_snippets(index: VideoIndex, length: int, report: DataReport) -> None:
 
 
 def _note_gaps(index: VideoIndex, pattern: FilePattern, report: DataReport) -> None:
-    """Say where the numbers of frames have gaps: pairs do not reach over these."""
+    """Note gaps in the numbers of frames, which pairs do not span."""
     numbers = defaultdict(list)
     for i in range(len(index)):
         video, number = pattern.parse(index.get_info(i)['img_path'])
@@ -175,13 +177,13 @@ def _note_gaps(index: VideoIndex, pattern: FilePattern, report: DataReport) -> N
     if not steps[1]:
         step = min(steps) * pattern.frame_step
         report.notes.append(
-            'no two frames are neighbours, so that k = i always. If neighbours are '
-            f'numbered in steps of {step}, say file_pattern=dict(frame_step={step})'
+            'no two frames are neighbours, so k = i always. If neighbours are '
+            f'numbered in steps of {step}, set file_pattern=dict(frame_step={step})'
         )
 
 
 def _reach(pairs: dict, interval: int | None) -> int:
-    """Return the largest i - k of interest."""
+    """Return the largest i - k that the data set or the scheduler uses."""
     if pairs.get('test_offsets'):
         return max(pairs['test_offsets'])
     if interval is not None:
@@ -199,12 +201,12 @@ def _count_predecessors(index: VideoIndex, reach: int, report: DataReport) -> No
 def _check_frames(
     index: VideoIndex, report: DataReport, *, split: str, headers_only: bool
 ) -> None:
-    """Read the frames and the maps, and count the labels."""
+    """Check the frames and their label maps, and count the labels."""
     classes = index.dataset.metainfo['classes']
     ignored = {VOID, getattr(index.dataset, 'ignore_index', VOID)}
     load = LoadAnnotations()
 
-    def look(i: int) -> Finding:
+    def look(i: int) -> FrameReport:
         info = index.get_info(i)
         decode = info['is_labelled'] or not headers_only
         return check_frame(
