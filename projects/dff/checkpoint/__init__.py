@@ -1,4 +1,4 @@
-"""Checkpoints: read safely, written atomically, fitted to the video model."""
+"""Checkpoints: read safely, written atomically, adapted to the video model."""
 
 from .frame_baseline import adapt_frame_state_dict, check_complete, match_keys
 from .inert import Inert

@@ -1,4 +1,4 @@
-"""Put the safe reader behind every way mmengine loads a checkpoint."""
+"""Make mmengine load every checkpoint through the safe reader."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from mmengine.runner import checkpoint as stock
 
 from .archive import read_archive, read_plain_pickle
 
-# torch.hub's convention: name-0123abcd.pth has a SHA-256 that starts so
+# torch.hub's convention: name-0123abcd.pth has a SHA-256 that starts with 0123abcd
 HASH_IN_NAME = re.compile(r'-([a-f0-9]{8,})\.')
 
 
@@ -23,29 +23,36 @@ def read_checkpoint(path: str | os.PathLike, map_location: Any = None) -> dict:
     """Read a checkpoint file of torch or mmengine without running anything in it.
 
     Tensors, numpy arrays and numbers, mmengine's log histories and plain containers
-    come back; everything else becomes an ``Inert`` that holds its name. No
+    are restored; everything else becomes an ``Inert`` that holds its name. No
     environment variable changes this.
 
     Args:
         path: Checkpoint file.
         map_location: As for ``torch.load``.
 
+    Returns:
+        The content of the file.
+
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, cut off, or no checkpoint.
+        ValueError: If the file is damaged, cut off, or no checkpoint.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     with path.open('rb') as file:
-        return _read(file, map_location, name=str(path))
+        return _read_content(file, map_location, name=str(path))
 
 
 def weights_of(content: dict, path: str | os.PathLike) -> dict[str, Any]:
-    """Return a checkpoint's `state_dict`, or all of it, without data-parallel names.
+    """Return the weights of a checkpoint without the prefix of data parallelism.
+
+    Args:
+        content: The checkpoint; if it has no `state_dict`, all of it is weights.
+        path: File of the checkpoint, for the message.
 
     Raises:
-        ValueError: If what it holds has no names.
+        ValueError: If a weight has no name.
     """
     state = content.get('state_dict', content)
     if not all(isinstance(name, str) for name in state):
@@ -58,7 +65,7 @@ def read_pickle(path: str | os.PathLike) -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, cut off, or no pickle.
+        ValueError: If the file is damaged, cut off, or no pickle.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -72,7 +79,7 @@ def read_pickle(path: str | os.PathLike) -> Any:
         ) from error
 
 
-def _read(file: BinaryIO, map_location: Any, *, name: str) -> dict:
+def _read_content(file: BinaryIO, map_location: Any, *, name: str) -> dict:
     try:
         content = read_archive(file, map_location)
     except Exception as error:  # whatever a broken or hostile file provokes
@@ -84,32 +91,32 @@ def _read(file: BinaryIO, map_location: Any, *, name: str) -> dict:
             f'checkpoint {name} must hold a dict, got {type(content).__name__}: '
             f'{content!r:.80}'
         )
-    for name_of_part in ('state_dict', 'meta'):
-        part = content.get(name_of_part, {})
+    for key in ('state_dict', 'meta'):
+        part = content.get(key, {})
         if not isinstance(part, dict):
             raise ValueError(
-                f'{name_of_part} of checkpoint {name} must be a dict, got '
+                f'{key} of checkpoint {name} must be a dict, got '
                 f'{type(part).__name__}: {part!r:.80}'
             )
     state = content.get('state_dict', {})
-    if wrong := [key for key in state if not isinstance(key, str)]:
+    if wrong := [k for k in state if not isinstance(k, str)]:
         raise ValueError(
             f'state_dict of checkpoint {name} must hold names, got {wrong[:3]!r:.80}'
         )
     meta = content.get('meta')
     if isinstance(meta, dict):
-        # Runner.resume runs this text as Python; mmengine 1.x saves `cfg` instead
+        # Runner.resume executes this text; mmengine 1.x saves `cfg` instead
         meta.pop('config', None)
     return content
 
 
 def load_from_local(filename: str, map_location: Any = None) -> dict:
-    """Load a local file."""
+    """Load a local file; for arguments and errors see `read_checkpoint`."""
     return read_checkpoint(filename, map_location)
 
 
 def load_from_http(filename: str, map_location: Any = None) -> dict:
-    """Download into torch's cache, rank 0 first, and load from there."""
+    """Download to torch's cache on rank 0, and load from there on all ranks."""
     name = os.path.basename(urlparse(filename).path)
     path = Path(torch.hub.get_dir(), 'checkpoints', name)
     if get_rank() == 0 and not path.exists():
@@ -123,13 +130,21 @@ def load_from_http(filename: str, map_location: Any = None) -> dict:
 
 
 def load_from_torchvision(filename: str, map_location: Any = None) -> dict:
-    """Load weights of torchvision by model name."""
+    """Load weights of torchvision by model name.
+
+    Raises:
+        ValueError: If no model has this name.
+    """
     urls = stock.get_torchvision_models()
     return load_from_http(_look_up(filename, urls), map_location)
 
 
 def load_from_openmmlab(filename: str, map_location: Any = None) -> dict:
-    """Load weights of OpenMMLab by model name."""
+    """Load weights of OpenMMLab by model name.
+
+    Raises:
+        ValueError: If no model has this name.
+    """
     renamed = stock.get_deprecated_model_names()
     scheme, _, name = filename.partition('://')
     name = f'{scheme}://{renamed.get(name, name)}'
@@ -142,24 +157,30 @@ def load_from_openmmlab(filename: str, map_location: Any = None) -> dict:
 
 
 def load_from_mmcls(filename: str, map_location: Any = None) -> dict:
-    """Load the backbone of a classifier of OpenMMLab by model name."""
+    """Load the backbone of a classifier of OpenMMLab by model name.
+
+    Raises:
+        ValueError: If no model has this name.
+    """
     url = _look_up(filename, stock.get_mmcls_models())
     return stock._process_mmcls_checkpoint(load_from_http(url, map_location))
 
 
 def load_from_ceph(filename: str, map_location: Any = None) -> dict:
-    """Load from an S3 store."""
+    """Load from an S3 store through mmengine's petrel backend."""
     backend = get_file_backend(filename, backend_args={'backend': 'petrel'})
-    return _read(BytesIO(backend.get(filename)), map_location, name=filename)
+    return _read_content(BytesIO(backend.get(filename)), map_location, name=filename)
 
 
 def load_from_pavi(filename: str, map_location: Any = None) -> dict:
-    """Refuse a store whose client reads pickles itself.
+    """Refuse a store whose client loads pickles itself.
 
     Raises:
         ValueError: Always.
     """
-    raise ValueError(f'{filename}: download the file and give its path')
+    raise ValueError(
+        f'loading from pavi is not supported: download {filename} and pass its path'
+    )
 
 
 def _look_up(filename: str, targets: dict[str, str]) -> str:
