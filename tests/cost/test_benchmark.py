@@ -129,7 +129,7 @@ def test_every_part_is_timed(small_model):
     timings = time_model(
         small_model, frames, repeats=2, on_frame=lambda: calls.append(1)
     )
-    counts = {name: len(getattr(timings, name)) for name in Timings.timed()}
+    counts = {name: len(getattr(timings, name)) for name in Timings.names()}
     assert counts == dict(
         frame=6, key=2, propagated=4, n_feat=2, flow=2, warp=2, n_task=2
     )

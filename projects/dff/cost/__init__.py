@@ -1,1 +1,1 @@
-"""What a model costs: multiply-adds (paper Eq. 5-7), frame and training times."""
+"""Cost of a model: multiply-adds (paper Eq. 5-7), times of frames and training."""

@@ -1,7 +1,7 @@
 """Time the image model against its DFF model in one process, interleaved.
 
-Machines drift, and other jobs come and go: each frame is run by both models before
-the next one, and medians and ratios within a round are reported.
+The speed of a machine changes with time and other jobs, so both models run every
+round of frames, and the results are medians and ratios within a round.
 """
 
 import time
@@ -23,9 +23,9 @@ PARTS = ('n_feat', 'flow', 'warp', 'n_task')
 class Timings:
     """Seconds of every run, by what was run.
 
-    `frame` is the image model's own prediction, `key` and `propagated` a frame of
-    the stream; the parts are run one by one on the same frames. `rounds` holds the
-    image model's time on l frames and the stream's.
+    `frame` is a prediction of the image model, `key` and `propagated` one of the DFF
+    model on a stream; the parts of the model run one by one on the same frames.
+    `rounds` holds the times of the image model and of the stream on l frames.
     """
 
     frame: list[float] = field(default_factory=list)
@@ -39,17 +39,22 @@ class Timings:
     num_predictions: list[int] = field(default_factory=list)
 
     def medians(self) -> dict[str, float]:
-        """Return the median seconds of everything that was timed."""
-        return {name: median(getattr(self, name)) for name in self.timed()}
+        """Return the median seconds of each timed run."""
+        return {name: median(getattr(self, name)) for name in self.names()}
 
     @staticmethod
-    def timed() -> tuple[str, ...]:
-        """Name what is timed."""
+    def names() -> tuple[str, ...]:
+        """Return the names of the timed runs."""
         return ('frame', 'key', 'propagated', *PARTS)
 
 
 def moving_frames(size: tuple[int, int], count: int) -> list[Tensor]:
-    """Make seeded uint8 frames (3, H, W) of a texture moving by (2, 1) pixels."""
+    """Create seeded uint8 frames (3, H, W) of a texture moving by (2, 1) pixels.
+
+    Args:
+        size: (H, W).
+        count: Number of frames.
+    """
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(
         1, 3, *(max(2, side // 8) for side in size), generator=generator
@@ -60,7 +65,7 @@ def moving_frames(size: tuple[int, int], count: int) -> list[Tensor]:
 
 
 def make_data(model: nn.Module, image: Tensor, frame_id: int) -> dict[str, list]:
-    """Build what a test loader gives: an image (3, H, W) and its data sample."""
+    """Build the batch of a test loader from one image (3, H, W)."""
     shape = tuple(image.shape[-2:])
     metainfo = dict(
         video_id=0,
@@ -82,23 +87,26 @@ def make_data(model: nn.Module, image: Tensor, frame_id: int) -> dict[str, list]
 
 
 def preprocess(model: nn.Module, data: dict) -> tuple[Tensor, BaseDataElement]:
-    """Return the wrapped model's image (1, 3, H, W) and its sample."""
+    """Return the wrapped model's input (1, 3, H, W) and its data sample."""
     batch = model.image_model.data_preprocessor(data, False)
     return batch['inputs'], batch['data_samples'][0]
 
 
 @dataclass(frozen=True)
 class Stopwatch:
-    """Measure calls on a device with a clock that gives seconds.
+    """Time calls on a device.
 
-    `time.process_time` is fair beside other jobs, for models on one CPU thread.
+    Args:
+        device: Device that the calls use.
+        clock: Function that returns seconds; `time.process_time` is independent of
+            other jobs, for models on one CPU thread.
     """
 
     device: torch.device
     clock: Callable[[], float] = time.perf_counter
 
     def time(self, call: Callable[[], Any]) -> tuple[float, Any]:
-        """Run `call` and return its seconds, device work included, and its result."""
+        """Run `call`; return its seconds, including device work, and its result."""
         self._wait()
         start = self.clock()
         result = call()
@@ -124,9 +132,12 @@ def time_model(
     Args:
         model: DFF model in eval mode with a scheduler of interval `len(frames)`.
         frames: One interval of uint8 frames (3, H, W); the first is the key frame.
-        repeats: Rounds over these frames; one more, short one warms up.
+        repeats: Number of rounds over these frames, after a short warm-up.
         clock: See `Stopwatch`.
         on_frame: Called after each frame, for progress.
+
+    Raises:
+        ValueError: If the scheduler selects other key frames than the first.
     """
     watch = Stopwatch(next(model.parameters()).device, clock)
     timings = Timings()
@@ -139,13 +150,13 @@ def time_model(
 def _round(model, frames, timings, watch, *, on_frame=lambda: None) -> None:
     """Run the frames by the image model, then as a stream, then the parts once.
 
-    The two take turns round by round, not frame by frame: a Frame between two frames
-    of the stream would find the caches and the allocator in another state than in use.
+    The models alternate by rounds, not by frames: after a frame of the other model,
+    caches and allocator would not be in the state of normal use.
     """
     spent = 0.0
     for frame_id, image in enumerate(frames):
         data = make_data(model, image, frame_id)
-        # both sides turn scores into results in the same way
+        # both models convert scores to results in the same way
         with model.seam.post_processing():
             seconds, _ = watch.time(lambda d=data: model.image_model.test_step(d))
         timings.frame.append(seconds)
@@ -165,9 +176,9 @@ def _stream(model, frames, timings, watch) -> float:
         is_key = results[0].metainfo['is_key_frame']
         if is_key != (frame_id == 0):
             raise ValueError(
-                f'one key frame in {len(frames)} frames is expected, but frame '
-                f'{frame_id} has is_key_frame {is_key}: use a FixedKeyFrameScheduler '
-                f'with interval={len(frames)}'
+                f'expected one key frame in {len(frames)} frames, but frame {frame_id} '
+                f'has is_key_frame {is_key}: use a FixedKeyFrameScheduler with '
+                f'interval={len(frames)}'
             )
         (timings.key if is_key else timings.propagated).append(seconds)
         spent += seconds

@@ -1,4 +1,4 @@
-"""What the times of a benchmark say beside Eq. (5) to (7), as figures and tables."""
+"""Compare the times of a benchmark with Eq. (5) to (7), as figures and tables."""
 
 from dataclasses import asdict
 from statistics import median
@@ -12,14 +12,19 @@ from .complexity import Complexity, cost_ratio, predicted_speedup
 
 
 def summarise(timings: Timings, macs: Complexity, interval: int) -> dict[str, Any]:
-    """Bring measurement and prediction together.
+    """Combine measured times with predictions from multiply-adds.
+
+    Args:
+        timings: Seconds of every run.
+        macs: Multiply-adds of the parts.
+        interval: l.
 
     Returns:
-        `macs` a part; `milliseconds` (medians); `rest_milliseconds`, what is in a
-        frame beside its parts; `speedup`: measured (median over rounds of l frames),
-        and predicted by Eq. (7) with r of Eq. (6) and Eq. (5) from MACs and with
-        r of Eq. (5) from the measured parts; `loss`: the speed-up when all parts run
-        at N_feat's rate, then with the measured time of one part after the other.
+        `macs` per part; `milliseconds` (medians); `rest_milliseconds`, the time of a
+        frame outside its parts; `speedup`: measured (median over rounds of l frames),
+        predicted by Eq. (7) with r of Eq. (6) and Eq. (5) from MACs, and with r of
+        Eq. (5) from measured parts; `loss`: the speed-up if all parts ran at the rate
+        of N_feat, then with the measured times of more and more parts.
     """
     seconds = timings.medians()
     ratio = cost_ratio(
@@ -56,7 +61,7 @@ def summarise(timings: Timings, macs: Complexity, interval: int) -> dict[str, An
 def _explain_loss(
     seconds: dict[str, float], macs: Complexity, interval: int
 ) -> dict[str, float]:
-    """Replace ideal times, MACs at N_feat's rate, by measured ones step by step."""
+    """Replace ideal times (MACs at N_feat's rate) by measured ones step by step."""
     rate = macs.n_feat / seconds['n_feat']
     parts = {'n_task': macs.n_task / rate, 'flow': macs.flow / rate, 'warp': 0.0}
     names = {'n_task': 'N_task', 'flow': 'F + S', 'warp': 'W'}
@@ -80,7 +85,7 @@ def _explain_loss(
 
 
 def format_summary(summary: dict[str, Any]) -> str:
-    """Lay the summary out as three tables."""
+    """Format the summary of `summarise` as three tables."""
     ms, macs = summary['milliseconds'], summary['macs']
     labels = dict(n_feat='N_feat', flow='F + S', warp='W', n_task='N_task')
     rows = [['part', 'Gmac', 'ms', 'Gmac/s']]

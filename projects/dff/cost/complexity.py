@@ -1,10 +1,10 @@
-"""Multiply-adds of N_feat, F + S, W and N_task, and what Eq. (5)-(7) predict.
+"""Multiply-adds of N_feat, F + S, W and N_task, and predictions of Eq. (5)-(7).
 
-One multiply-add (MAC) is one multiplication with one addition. Counted are
+One multiply-add (MAC) is one multiplication and one addition. The counts include
 convolutions, deconvolutions (k^2 Cin Cout per *input* position), linear layers and
-matrix products, those of attention included; biases, normalisation, activations,
-pooling, resizing and box operations are not. With these conventions Tab. 2 of the
-paper comes out.
+matrix products, also those of attention. They exclude biases, normalisation,
+activations, pooling, resizing and box operations. These conventions reproduce Tab. 2
+of the paper.
 """
 
 import warnings
@@ -27,16 +27,19 @@ BILINEAR_TAPS = 4  # Eq. (4): pixels under the kernel G
 def cost_ratio(
     n_feat: float, flow: float, *, n_task: float = 0.0, warp: float = 0.0
 ) -> float:
-    """Return r, the cost of a propagated frame against a key frame.
+    """Return r, the cost of a propagated frame relative to a key frame.
 
     With all parts it is Eq. (5), (F + S + W + N_task) / (N_feat + N_task); without
     `n_task` and `warp` it is the approximation of Eq. (6).
 
     Args:
         n_feat: Cost of N_feat, in MACs or seconds; the other parts in the same unit.
-        flow: Of F and S.
-        n_task: Of N_task.
-        warp: Of W.
+        flow: Cost of F and S.
+        n_task: Cost of N_task.
+        warp: Cost of W.
+
+    Raises:
+        ValueError: If a cost is negative, or n_feat + n_task is not positive.
     """
     costs = dict(n_feat=n_feat, flow=flow, n_task=n_task, warp=warp)
     if min(costs.values()) < 0 or n_feat + n_task <= 0:
@@ -51,7 +54,10 @@ def predicted_speedup(ratio: float, interval: int) -> float:
 
     Args:
         ratio: r of `cost_ratio`.
-        interval: l, frames from one key frame to the next.
+        interval: l, number of frames from one key frame to the next.
+
+    Raises:
+        ValueError: If the interval is below 1 or the ratio negative.
     """
     if interval < 1 or ratio < 0:
         raise ValueError(
@@ -64,8 +70,8 @@ def predicted_speedup(ratio: float, interval: int) -> float:
 class Complexity:
     """MACs of the parts of one model at one image size.
 
-    `flow` holds F and S together; `warp` is W, which the conventions above would not
-    count: taps and, where there is one, the scale.
+    `flow` is F and S together. `warp` is W, counted apart from the conventions above:
+    the bilinear taps and, if there is one, the scale.
     """
 
     n_feat: int
@@ -81,7 +87,7 @@ class Complexity:
     def ratio(self, *, with_task: bool = True) -> float:
         """Return r of Eq. (5), or of Eq. (6) without the task network.
 
-        W is left out as in the paper's figures (O(W) << O(F)).
+        W is ignored as in the paper's figures (O(W) << O(F)).
         """
         return cost_ratio(
             self.n_feat, self.flow, n_task=self.n_task if with_task else 0
@@ -89,13 +95,13 @@ class Complexity:
 
 
 def count_macs(call: Callable[[], Any]) -> tuple[int, Any]:
-    """Count the multiply-adds of what `call` runs.
+    """Count the multiply-adds of a function call.
 
     Args:
-        call: Function without arguments; its modules must run eagerly.
+        call: Function without arguments whose modules run eagerly.
 
     Returns:
-        MACs, and what `call` returned.
+        MACs, and the result of the call.
     """
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), _plain_attention(), counter:
@@ -106,7 +112,7 @@ def count_macs(call: Callable[[], Any]) -> tuple[int, Any]:
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Let attention run as matrix products: its fused kernels are not counted."""
+    """Run attention as matrix products, since its fused kernels are not counted."""
     is_fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -117,9 +123,15 @@ def _plain_attention() -> Iterator[None]:
 
 
 def warp_macs(fields: list[tuple[Tensor, Tensor | None]], feats: Any) -> int:
-    """Count W over all levels: four taps for each output value, one for the scale."""
+    """Count the MACs of W: four taps per output value, and one for the scale.
+
+    Args:
+        fields: Flow (N, 2, h, w) and scale (N, C, h, w) or None, per level.
+        feats: Features (N, C, h, w), one tensor or one per level; a level that no
+            head reads is None.
+    """
     levels = [feats] if isinstance(feats, Tensor) else feats
-    levels = [feat for feat in levels if feat is not None]  # None: read by no head
+    levels = [feat for feat in levels if feat is not None]  # None: no head reads it
     total = 0
     for feat, (_, scale) in zip(levels, fields, strict=True):
         total += feat.numel() * (BILINEAR_TAPS + (scale is not None))
@@ -129,14 +141,14 @@ def warp_macs(fields: list[tuple[Tensor, Tensor | None]], feats: Any) -> int:
 def measure_complexity(
     model: nn.Module, image: Tensor, sample: BaseDataElement
 ) -> Complexity:
-    """Run each part of a DFF model once on a pre-processed image and count.
+    """Count the MACs of each part of a DFF model on a pre-processed image.
 
-    N_task is what `predict` runs on features, so heads that work on proposals count
-    as many as the model makes of this image.
+    N_task is what `predict` runs on features, so the MACs of heads on proposals
+    depend on the number of proposals of this image.
 
     Args:
         model: Video model with `seam` and `propagation`, in eval mode.
-        image: (1, 3, H, W) as the wrapped model gets it.
+        image: Input (1, 3, H, W) of the wrapped model.
         sample: Its data sample, with the metainfo that `predict` needs.
     """
     _warn_of_uncounted(model)
@@ -174,10 +186,10 @@ def _measure_parts(
 
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
-    """Let no parameter need a gradient.
+    """Temporarily set requires_grad of all parameters to False.
 
-    torch's counter hooks the inputs of modules that do, and fails on views of
-    parameters (queries of Deformable DETR) that are made without gradients.
+    torch's counter hooks the inputs of modules that require gradients, and fails on
+    views of parameters created without gradients (queries of Deformable DETR).
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     for parameter in trained:
@@ -192,12 +204,12 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 def part_parameters(model: nn.Module, image: Tensor) -> dict[str, int]:
     """Count the parameters of N_feat, F + S and N_task by the names of `Complexity`.
 
-    N_feat has those of all modules that `seam.head` runs, wherever the seam is;
-    N_task has the image model's others, heads that only train included.
+    N_feat comprises all modules that `seam.head` runs; N_task comprises the others of
+    the image model, including heads that are used only in training.
 
     Args:
         model: See `measure_complexity`.
-        image: (1, 3, H, W) as the wrapped model gets it.
+        image: Input (1, 3, H, W) of the wrapped model.
     """
     run: set[nn.Module] = set()
     handles = [
@@ -219,9 +231,9 @@ def part_parameters(model: nn.Module, image: Tensor) -> dict[str, int]:
 
 
 def _warn_of_uncounted(model: nn.Module) -> None:
-    """Say which modules compute in operators of their own, unseen by the counter."""
+    """Warn of modules with operators that the counter does not see."""
     found = [m for m in model.modules() if 'Deform' in type(m).__name__]
-    # a decoder of deformable layers is named after them, but adds no operator
+    # a decoder named after its deformable layers has no operator of its own
     inner = {type(m).__name__ for m in found if not set(m.modules()) & set(found) - {m}}
     if inner:
         warnings.warn(

@@ -1,4 +1,4 @@
-"""Tables of what a DFF model costs, and Tab. 2 of the paper beside our figures."""
+"""Tables of the cost of a DFF model, and of Tab. 2 of the paper beside ours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -39,12 +39,13 @@ def describe_model(
 
     Args:
         model: DFF model in eval mode.
-        size: (H, W) of the image that its preprocessor gets.
-        intervals: Every l to predict for.
+        size: (H, W) of the image before pre-processing.
+        intervals: Values of l to predict the speed-up for.
 
     Returns:
-        `size`, the pre-processed size too; `macs` and `parameters` a part; `ratio`
-        and `speedup` (by l), each with `eq6` (without N_task) and `eq5` (with it).
+        `size`, and `input_size` after pre-processing; `macs` and `parameters` per
+        part; `ratio` and `speedup` (by l), each with `eq6` (without N_task) and `eq5`
+        (with it).
     """
     (frame,) = moving_frames(tuple(size), 1)
     image, sample = preprocess(model, make_data(model, frame, 0))
@@ -68,7 +69,7 @@ def _predict(macs: Complexity, intervals: Sequence[int]) -> dict[str, Any]:
 
 
 def format_model(name: str, figures: Mapping[str, Any]) -> str:
-    """Lay out the figures of `describe_model` as a title and two tables."""
+    """Format the figures of `describe_model` as a title and two tables."""
     size, padded = ('x'.join(map(str, figures[k])) for k in ('size', 'input_size'))
     title = f'{name}, {size}' + (f' (padded to {padded})' if padded != size else '')
     rows = [['part', 'M parameters', 'Gmac']]
@@ -135,7 +136,7 @@ def describe_table2(
 
 
 def format_table2(figures: Mapping[str, Any]) -> str:
-    """Lay out the figures of `describe_table2` as three tables."""
+    """Format the figures of `describe_table2` as three tables."""
     size = 'x'.join(map(str, figures['size']))
     bases, networks = figures['feature_networks'], figures['flow_networks']
     rows = [['detector', 'N_feat, M parameters', 'Gmac', 'N_task, Gmac']]
@@ -152,8 +153,8 @@ def format_table2(figures: Mapping[str, Any]) -> str:
         row = [name, f'{network["parameters"] / 1e6:.2f}']
         row.append(f'{network["macs"] / 1e9:.3f}')
         for depth in bases:
-            found = network['by_depth'][depth]
-            ours, paper = found['inverse_ratio'], found['paper']
+            figure = network['by_depth'][depth]
+            ours, paper = figure['inverse_ratio'], figure['paper']
             row += [f'{ours:.2f}', f'{paper:.2f}', f'{100 * (ours / paper - 1):+.2f} %']
         rows.append(row)
     tables.append(AsciiTable(rows, f'Table 2: 1/r of Eq. (6), {size}').table)

@@ -1,8 +1,8 @@
-"""What one training step computes and keeps, and what that says of a whole training.
+"""Arithmetic and memory of one training step, and estimates for a whole training.
 
-Counted on a CPU, at full size, by running one step on one made-up image or pair: the
-arithmetic of forward and backward pass, frozen layers left out of the latter, and the
-tensors that autograd keeps for the backward pass.
+One step runs on a CPU, at full size, on one synthetic image or pair. It counts the
+multiply-adds of the forward and backward passes (frozen layers have no backward pass)
+and the tensors that autograd saves for the backward pass.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,18 @@ from torch.utils.flop_counter import FlopCounterMode
 from .benchmark import moving_frames
 
 BYTES = 4  # a float32
-SECONDS = 3600  # of an hour
+SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """Of one sample in float32.
+    """Cost of a training step of one sample, in float32.
 
-    `macs` are multiply-adds of forward and backward pass; `kept` bytes of activations
-    kept for the backward pass; `weights` bytes of all parameters, `trained` of those
-    that are trained.
+    Attributes:
+        macs: Multiply-adds of the forward and backward passes.
+        kept: Bytes of activations saved for the backward pass.
+        weights: Bytes of all parameters.
+        trained: Bytes of the parameters that are trained.
     """
 
     macs: int
@@ -36,32 +38,40 @@ class StepCost:
     trained: int
 
     def memory(self, batch_size: int) -> int:
-        """Return bytes of weights, gradients, momentum and kept activations.
+        """Return the bytes of weights, gradients, momentum and saved activations.
 
-        A lower bound: workspaces of convolutions, what the allocator holds in reserve
-        and the buckets of several ranks come on top.
+        This is a lower bound: it excludes workspaces of convolutions, the reserve of
+        the allocator and the buckets of distributed training.
         """
         return self.weights + 2 * self.trained + batch_size * self.kept
 
     def hours(self, num_samples: int, *, num_gpus: int, tflops: float) -> float:
-        """Return hours of a training.
+        """Return the hours of a training.
 
         Args:
-            num_samples: Images or pairs in all.
-            num_gpus: That share them evenly.
-            tflops: 1e12 operations a second that each keeps up, in this training, two
-                of them a multiply-add.
+            num_samples: Total number of images or pairs.
+            num_gpus: Number of GPUs that share them evenly.
+            tflops: Sustained speed of each GPU in 1e12 operations per second; one
+                multiply-add is two operations.
+
+        Raises:
+            ValueError: If `num_gpus` is below 1 or `tflops` not positive.
         """
         if num_gpus < 1 or tflops <= 0:
             raise ValueError(
                 f'num_gpus must be >= 1 and tflops > 0, got {num_gpus} and {tflops}'
             )
         operations = 2 * self.macs * num_samples
-        return operations / (num_gpus * tflops * 1e12) / SECONDS
+        return operations / (num_gpus * tflops * 1e12) / SECONDS_PER_HOUR
 
 
 def make_training_data(model: nn.Module, size: Sequence[int]) -> dict[str, Any]:
-    """Build what a training loader gives: one labelled image or pair of (H, W)."""
+    """Build the batch of a training loader: one labelled image or pair.
+
+    Args:
+        model: Image model, or DFF model for a pair.
+        size: (H, W) of the frames.
+    """
     key, cur = moving_frames(tuple(size), 2)
     height, width = size
     metainfo = dict(
@@ -95,31 +105,33 @@ def make_training_data(model: nn.Module, size: Sequence[int]) -> dict[str, Any]:
 
 
 def measure_step(model: nn.Module, data: dict[str, Any]) -> StepCost:
-    """Run one training step of a batch of one and count.
+    """Run one training step without updating weights, and count its cost.
 
-    Gradients are dropped afterwards; nothing is updated.
+    Args:
+        model: Image model or DFF model.
+        data: Batch of one sample, see `make_training_data`.
     """
     model.train()
     owned = {t.untyped_storage().data_ptr() for t in model.state_dict().values()}
-    kept: dict[int, Tensor] = {}
+    saved: dict[int, Tensor] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
-        # as long as it is held here its memory is nobody else's
-        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+    def save(tensor: Tensor) -> Tensor:
+        # a reference to the tensor prevents reuse of its memory
+        saved.setdefault(tensor.untyped_storage().data_ptr(), tensor)
         return tensor
 
     counter = FlopCounterMode(display=False)
     data = model.data_preprocessor(data, True)
     with counter:
-        with saved_tensors_hooks(keep, lambda tensor: tensor):
+        with saved_tensors_hooks(save, lambda tensor: tensor):
             losses = model(**data, mode='loss')
             loss, _ = model.parse_losses(losses)
         num_bytes = sum(
             tensor.untyped_storage().nbytes()
-            for pointer, tensor in kept.items()
+            for pointer, tensor in saved.items()
             if pointer not in owned
         )
-        kept.clear()
+        saved.clear()
         loss.backward()
     model.zero_grad(set_to_none=True)
     parameters = list(model.parameters())

@@ -1,8 +1,8 @@
-"""A training step of DFF against one of its image model, timed and weighed.
+"""Compare time and memory of a training step of DFF with that of its image model.
 
-Both train on equally many labelled frames a step: the image model on N frames, DFF on
-N pairs, of which N_feat sees the key frame and N_task the features carried to the
-current one (paper Fig. 2b). So DFF's step is Frame's and F, S and W on top.
+Both train on N labelled frames per step: the image model on N frames, DFF on N pairs,
+with N_feat on the key frame and N_task on the features propagated to the current
+frame (paper Fig. 2b). So a step of DFF is a step of Frame plus F, S and W.
 """
 
 import copy
@@ -24,13 +24,13 @@ from dff.checks.inputs import make_sample
 from .benchmark import Stopwatch, count_model, moving_frames
 from .complexity import Complexity
 
-OFFSET = 3  # i - k of the made-up pairs
+OFFSET = 3  # i - k of the synthetic pairs
 NAMES = {'frame': 'Frame', 'dff': 'DFF'}
 
 
 @dataclass
 class StepTimes:
-    """Seconds of every round: forward and backward pass with the optimiser, each."""
+    """Seconds of every round by model: forward pass, backward pass with optimiser."""
 
     forward: dict[str, list[float]] = field(
         default_factory=lambda: {name: [] for name in NAMES}
@@ -45,23 +45,23 @@ class StepTimes:
         return [forward + backward for forward, backward in pairs]
 
     def ratios(self) -> list[float]:
-        """Return DFF's step over Frame's, round by round."""
+        """Return the time of DFF's step relative to Frame's, for each round."""
         pairs = zip(self.steps('dff'), self.steps('frame'), strict=True)
         return [dff / frame for dff, frame in pairs]
 
 
 class TrainingSteps:
-    """Training steps of a DFF model and of the image model that it wraps.
+    """Run training steps of a DFF model and of the image model that it wraps.
 
     Args:
         config: Config of a DFF model with its `optim_wrapper`.
         size: (H, W) of the images, padded as the preprocessor does.
-        batch_size: N, labelled frames a step.
-        device: Of torch.
-        options: What to set in the config.
+        batch_size: N, labelled frames per step.
+        device: Device of torch.
+        options: Config options to set.
 
     Raises:
-        ValueError: The model's config has no optimiser, or is no DFF model's.
+        ValueError: If the config has no optimiser, or holds no DFF model.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class TrainingSteps:
             raise ValueError(f'{config} must have an optim_wrapper')
         self.size, self.batch_size = size, batch_size
         dff = build_dff_model(config, options=options)
-        # the same layers and weights, trained apart
+        # the same layers and initial weights, trained separately
         self.models: dict[str, nn.Module] = {
             'frame': copy.deepcopy(dff.image_model),
             'dff': dff,
@@ -98,7 +98,7 @@ class TrainingSteps:
         self.device = torch.device(device)
 
     def count(self) -> Complexity:
-        """Count the multiply-adds of a frame of this size in prediction."""
+        """Count the multiply-adds of the prediction of a frame of this size."""
         model = self.models['dff'].eval()
         try:
             return count_model(model, moving_frames(self.size, 1)[0])
@@ -106,11 +106,15 @@ class TrainingSteps:
             model.train()
 
     def step(self, name: str, *, clock: Callable[[], float]) -> tuple[float, float]:
-        """Do one step of 'frame' or 'dff'.
+        """Run one training step.
+
+        Args:
+            name: 'frame' or 'dff'.
+            clock: See `Stopwatch`.
 
         Returns:
-            Seconds of the forward pass, pre-processing included, and of backward pass
-            and optimiser.
+            Seconds of pre-processing and forward pass, and of backward pass and
+            optimiser.
         """
         model, optimiser = self.models[name], self.optimisers[name]
         data, watch = self._batch(name), Stopwatch(self.device, clock)
@@ -140,11 +144,11 @@ def time_steps(
     clock: Callable[[], float] = time.perf_counter,
     on_step: Callable[[], None] = lambda: None,
 ) -> StepTimes:
-    """Time steps of both models in turns; one of each warms up before.
+    """Time steps of both models alternately, after one step of each to warm up.
 
     Args:
-        steps: Of both models.
-        repeats: Rounds.
+        steps: Steps of both models.
+        repeats: Number of rounds.
         clock: See `Stopwatch`.
         on_step: Called after each step.
     """
@@ -162,17 +166,17 @@ def time_steps(
 def summarise_steps(
     times: StepTimes, macs: Complexity, memory: dict[str, float]
 ) -> dict[str, Any]:
-    """Bring times, multiply-adds and memory together.
+    """Combine times, multiply-adds and memory of training steps.
 
     Args:
-        times: Of `time_steps`.
-        macs: Of one frame.
+        times: Result of `time_steps`.
+        macs: Multiply-adds of one frame.
         memory: Peak bytes of a process by 'frame' and 'dff'; may be empty.
 
     Returns:
-        `milliseconds` of forward, backward and step by model (medians); `ratio`, DFF's
-        step over Frame's (median over rounds, `rounds` each); `ratio_macs`, what
-        multiply-adds say: (N_feat + N_task + F + W) / (N_feat + N_task); `memory`.
+        `milliseconds` of forward pass, backward pass and step by model (medians);
+        `ratio`, the time of DFF's step relative to Frame's (median of `rounds`);
+        `ratio_macs`, (N_feat + N_task + F + W) / (N_feat + N_task); `memory`.
     """
     milliseconds = {
         name: dict(
@@ -192,7 +196,7 @@ def summarise_steps(
 
 
 def tabulate_steps(rows: Sequence[dict[str, Any]]) -> str:
-    """Write summaries, each with its `label`, as a Markdown table."""
+    """Format summaries, each with its `label`, as a Markdown table."""
     head = ['', 'Frame, ms', 'DFF, ms', 'forward', 'backward', 'step', 'MACs']
     head += ['Frame, MB', 'DFF, MB', 'memory']
     lines = []
