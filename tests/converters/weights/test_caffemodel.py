@@ -51,7 +51,7 @@ def test_forms(tmp_path, v1, old_shape, values):
     [
         (b'', 'holds no layer with arrays'),
         (b'\x89HDF\r\n', 'got HDF5'),
-        (BY_HAND[:-1], 'ends behind the message'),
+        (BY_HAND[:-1], 'ends after the message'),
         (BY_HAND[:2], 'a number ends behind'),
         (b'\xff' * 20, 'number of more than 10 bytes'),
         (b'\x0c', 'unknown wire type 4'),
@@ -62,7 +62,7 @@ def test_forms(tmp_path, v1, old_shape, values):
 def test_other_files(tmp_path, content, message):
     with pytest.raises(ValueError, match=message):
         read_caffemodel(write(tmp_path, content))
-    with pytest.raises(FileNotFoundError, match='no Caffe model'):
+    with pytest.raises(FileNotFoundError, match='Caffe model .* does not exist'):
         read_caffemodel(tmp_path / 'none')
 
 

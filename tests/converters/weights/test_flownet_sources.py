@@ -33,13 +33,13 @@ def rename(old, new):
         (foreign.MMFlowSource(), {}, 'mmflow'),
     ],
 )  # fmt: skip
-def test_source_is_told_by_the_file(tmp_path, network, extra, source):
+def test_source_is_inferred_from_the_file(tmp_path, network, extra, source):
     assert read_flownet(make(tmp_path, network, **extra)).source == source
 
 
-def test_source_that_is_not_told(tmp_path):
+def test_unknown_source_is_refused(tmp_path):
     path = make(tmp_path)  # no arch, no bias: one of two
-    with pytest.raises(ValueError, match='does not say its source: name one of'):
+    with pytest.raises(ValueError, match='does not show its source: pass one of'):
         read_flownet(path)
     assert read_flownet(path, source='flownet_pytorch').channel_order == 'rgb'
     given = read_flownet(

@@ -38,7 +38,7 @@ def test_what_does_not_fit_is_named(thin):
     refused(r'rfcn_cls_bias must be \(1519,\) .* got \(1470,\)', **{
         'arg:rfcn_cls_bias': np.ones(1470)})  # fmt: skip
     refused('conv2_bias must be finite', **{'arg:conv2_bias': np.full(8, np.nan)})
-    refused('conv2_bias is there twice', conv2_bias=np.ones(8))
+    refused('conv2_bias comes twice', conv2_bias=np.ones(8))
     refused(r'rfcn_bbox_bias_test must have a multiple of 8 channels, got .*\(9,\)', **{
         'arg:rfcn_bbox_bias_test': np.ones(9)})  # fmt: skip
     with pytest.raises(ValueError, match='no network of the release.* got fc_weight'):
@@ -83,7 +83,9 @@ def test_a_frame_detector_without_flow(thin):
         assert done.part == 'image'
         build(cfg.detector).load_state_dict(done.state_dict)
     build(cfg).load_state_dict(done.state_dict, strict=False)  # N of the video model
-    with pytest.raises(ValueError, match='video part of the release.* RFCN has not'):
+    with pytest.raises(
+        ValueError, match='video part of the release.* RFCN does not have'
+    ):
         convert_arrays(arrays, cfg.detector)
 
 

@@ -1,1 +1,1 @@
-"""Weights of other projects as checkpoints of this one."""
+"""Convert weights of other projects to checkpoints of this one."""

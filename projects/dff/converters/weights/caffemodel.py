@@ -1,6 +1,6 @@
 """Read the arrays of a Caffe model (`.caffemodel`, protobuf) without Caffe.
 
-Only what holds weights is read, by the field numbers of `caffe.proto`:
+The reader uses only the fields of weights, by their numbers in `caffe.proto`:
 NetParameter.layers = 2 (V1: name 4, blobs 6), .layer = 100 (name 1, type 2, blobs 7);
 BlobProto.num, channels, height, width = 1-4 (old shape), .data = 5, .shape = 7
 (BlobShape.dim = 1), .double_data = 8.
@@ -17,7 +17,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 FIXED_SIZES = {FIXED64: 8, FIXED32: 4}
 HDF5_START = b'\x89HDF'
 V1_LAYERS, LAYERS = 2, 100  # fields of NetParameter
-# name, type and blobs of a layer; V1's type is a number, of no use here
+# name, type and blobs of a layer; V1's type is a number, which is not used
 LAYER_FIELDS = {V1_LAYERS: (4, None, 6), LAYERS: (1, 2, 7)}
 OLD_DIMS, DATA, SHAPE, DOUBLE_DATA = (1, 2, 3, 4), 5, 7, 8  # fields of BlobProto
 MAX_VARINT = 10  # bytes
@@ -25,7 +25,7 @@ MAX_VARINT = 10  # bytes
 
 @dataclass
 class CaffeLayer:
-    """A layer with arrays; `kind` is '' in files of the V1 format."""
+    """Layer with arrays; `kind` is '' in files of the V1 format."""
 
     name: str
     kind: str = ''
@@ -36,12 +36,12 @@ def read_caffemodel(path: str | Path) -> list[CaffeLayer]:
     """Read the layers that hold arrays, in the order of the file.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is cut off, damaged or no Caffe model.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is cut off, damaged or no Caffe model.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'no Caffe model {path}')
+        raise FileNotFoundError(f'Caffe model {path} does not exist')
     content = memoryview(path.read_bytes())
     if content[: len(HDF5_START)] == HDF5_START:
         raise ValueError(
@@ -64,37 +64,37 @@ def read_caffemodel(path: str | Path) -> list[CaffeLayer]:
 
 def _fields(content: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
     """Yield the (number, wire type, value) of each field of a message."""
-    place = 0
-    while place < len(content):
-        tag, place = _varint(content, place)
+    position = 0
+    while position < len(content):
+        tag, position = _varint(content, position)
         number, kind = tag >> 3, tag & 7
         if kind == VARINT:
-            value, place = _varint(content, place)
+            value, position = _varint(content, position)
             yield number, kind, value
             continue
         if kind == BYTES:
-            size, place = _varint(content, place)
+            size, position = _varint(content, position)
         elif kind in FIXED_SIZES:
             size = FIXED_SIZES[kind]
         else:
-            raise ValueError(f'unknown wire type {kind} at byte {place}')
-        if place + size > len(content):
-            raise ValueError(f'a field of {size} bytes ends behind the message')
-        yield number, kind, content[place : place + size]
-        place += size
+            raise ValueError(f'unknown wire type {kind} at byte {position}')
+        if position + size > len(content):
+            raise ValueError(f'a field of {size} bytes ends after the message')
+        yield number, kind, content[position : position + size]
+        position += size
 
 
-def _varint(content: memoryview, place: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte; return it and the place behind it."""
+def _varint(content: memoryview, position: int) -> tuple[int, int]:
+    """Decode a number of seven bits per byte; return it and the position after it."""
     value = 0
     for shift in range(MAX_VARINT):
-        if place + shift >= len(content):
-            raise ValueError('a number ends behind the message')
-        byte = content[place + shift]
+        if position + shift >= len(content):
+            raise ValueError('a number ends after the message')
+        byte = content[position + shift]
         value |= (byte & 0x7F) << (7 * shift)
         if byte < 0x80:
-            return value, place + shift + 1
-    raise ValueError(f'a number of more than {MAX_VARINT} bytes at byte {place}')
+            return value, position + shift + 1
+    raise ValueError(f'a number of more than {MAX_VARINT} bytes at byte {position}')
 
 
 def _read_layer(
@@ -113,8 +113,8 @@ def _read_layer(
     return layer
 
 
-def _read_blob(content: memoryview, place: str) -> np.ndarray:
-    """Read one array in either form of its shape, packed or not."""
+def _read_blob(content: memoryview, layer: str) -> np.ndarray:
+    """Read one array, packed or not, with its shape in either format."""
     old_dims: dict[int, int] = {}
     shape: list[int] | None = None
     parts: list[np.ndarray] = []
@@ -126,14 +126,14 @@ def _read_blob(content: memoryview, place: str) -> np.ndarray:
         elif number in (DATA, DOUBLE_DATA) and wire != VARINT:
             dtype = np.dtype('<f4' if number == DATA else '<f8')
             if len(value) % dtype.itemsize:
-                raise ValueError(f'an array of {len(value)} bytes in layer {place!r}')
+                raise ValueError(f'an array of {len(value)} bytes in layer {layer!r}')
             parts.append(np.frombuffer(value, dtype))
     if shape is None:
         shape = [old_dims[number] for number in sorted(old_dims)]
     data = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if math.prod(shape) != data.size:
         raise ValueError(
-            f'layer {place!r} has an array of shape {tuple(shape)} with {data.size} '
+            f'layer {layer!r} has an array of shape {tuple(shape)} with {data.size} '
             'values'
         )
     return data.reshape(shape)
@@ -145,8 +145,8 @@ def _read_dims(content: memoryview) -> list[int]:
         if number == 1 and wire == VARINT:
             dims.append(value)
         elif number == 1 and wire == BYTES:  # packed
-            place = 0
-            while place < len(value):
-                dim, place = _varint(value, place)
+            position = 0
+            while position < len(value):
+                dim, position = _varint(value, position)
                 dims.append(dim)
     return dims

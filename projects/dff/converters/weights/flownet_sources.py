@@ -7,8 +7,8 @@
 | `mmflow` (OpenMMLab) | BGR | 0 | yes |
 | `caffe` (Freiburg, FlowNetS) | BGR | in the file, else 0 | yes |
 
-All take concat(first, second) / 255, and predict the flow from the first to the second
-frame / 20, at 1/4 of the input. Weights come back by the names of `FlowNetS`.
+All take concat(first, second) / 255 and predict the flow from the first to the second
+frame, divided by 20, at 1/4 of the input size. The weights are renamed to `FlowNetS`.
 """
 
 import math
@@ -43,15 +43,15 @@ Mean = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class FlowNetWeights:
-    """Arrays of a foreign FlowNetS by our names, and the conventions they expect.
+    """Weights of a foreign FlowNetS by our names, and the conventions they expect.
 
     Attributes:
-        path: Of the file, for messages.
+        path: Path of the file, for messages.
         source: A key of `SOURCES`.
-        channel_order: Of both frames, 'rgb' or 'bgr'.
-        means: Red, green, blue of 0..1 that each of the two frames lacks; None where
-            the source subtracts each pair's own mean.
-        flow_divisor: Flow in pixels of the input / what the network predicts.
+        channel_order: Channel order of both frames, 'rgb' or 'bgr'.
+        means: Mean (red, green, blue), in 0..1, that is subtracted from each of the
+            two frames; None if the source subtracts the mean of each pair.
+        flow_divisor: Flow in pixels of the input, divided by the network's output.
         arrays: `NAME.weight`, `NAME.bias`; with batch norm also `NAME.norm.…`.
     """
 
@@ -71,7 +71,7 @@ SOURCES = {
     'mmflow': ('bgr', ZERO),
     'caffe': ('bgr', ZERO),
 }
-FLOW_DIVISOR = 20.0  # of all of them, where the file does not say otherwise
+FLOW_DIVISOR = 20.0  # of all sources, unless the file states another one
 
 
 def read_flownet(
@@ -86,14 +86,16 @@ def read_flownet(
 
     Args:
         path: `.pth`, `.pth.tar` or `.caffemodel` file.
-        source: A key of `SOURCES`; by default told by the file.
-        channel_order: 'rgb' or 'bgr', where the file is not as its source's usual one.
-        mean: Red, green, blue of 0..1, likewise, for both frames.
-        flow_divisor: Likewise.
+        source: A key of `SOURCES`; by default inferred from the file.
+        channel_order: 'rgb' or 'bgr'; by default that of the source.
+        mean: Mean (red, green, blue), in 0..1, of both frames; by default that of the
+            source.
+        flow_divisor: Divisor of the flow; by default that of the file or the source.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is of no known source, lacks an array or has an unknown one.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the source is unknown, an array is missing or unknown, or an
+            option is out of range.
     """
     path = Path(path)
     if source is not None and source not in SOURCES:
@@ -119,7 +121,7 @@ def read_flownet(
 def _read_torch(path: Path, source: str | None) -> FlowNetWeights:
     content = read_checkpoint(path, 'cpu')
     state = weights_of(content, path)
-    source = source or _told_source(path, state, content.get('arch'))
+    source = source or _infer_source(path, state, content.get('arch'))
     names = mmflow_names() if source == 'mmflow' else pytorch_names()
     order, mean = SOURCES[source]
     divisor = content.get('div_flow', FLOW_DIVISOR)
@@ -132,8 +134,8 @@ def _read_torch(path: Path, source: str | None) -> FlowNetWeights:
     return FlowNetWeights(path, source, order, means, float(divisor), arrays)
 
 
-def _told_source(path: Path, state: Mapping[str, Any], arch: Any) -> str:
-    """Tell the source by the names in the file."""
+def _infer_source(path: Path, state: Mapping[str, Any], arch: Any) -> str:
+    """Infer the source from the names in the file."""
     if any(key.startswith('encoder.layers.') for key in state):
         return 'mmflow'
     if 'conv1.0.weight' in state:
@@ -142,7 +144,7 @@ def _told_source(path: Path, state: Mapping[str, Any], arch: Any) -> str:
         if arch == 'FlowNet2S' or (arch is None and 'deconv5.0.bias' in state):
             return 'flownet2_pytorch'
     raise ValueError(
-        f'{path} does not say its source: name one of {list(SOURCES)}; arch is '
+        f'{path} does not show its source: pass one of {list(SOURCES)}; arch is '
         f'{arch!r}, its names are {_shown(state)}'
     )
 
@@ -163,8 +165,8 @@ def mmflow_names() -> dict[str, str]:
     modules = {}
     for conv in CONVS:
         level, _, second = conv.removeprefix('conv').partition('_')
-        place = f'encoder.layers.{int(level) - 1}.layers.{int(bool(second))}'
-        modules[f'{place}.conv'] = conv
+        layer = f'encoder.layers.{int(level) - 1}.layers.{int(bool(second))}'
+        modules[f'{layer}.conv'] = conv
     for level in LEVELS:
         block = f'decoder.decoders.level{level}'
         modules[f'{block}.pred_out'] = f'predict_flow{level}'
@@ -190,10 +192,10 @@ def _with_arrays(modules: Mapping[str, str]) -> dict[str, str]:
 def _rename(
     path: Path, state: Mapping[str, Any], names: Mapping[str, str]
 ) -> dict[str, Tensor]:
-    """Give arrays our names.
+    """Rename arrays to our names.
 
-    Biases of the decoder may be absent (they are 0), those of the encoder where batch
-    norm follows.
+    Biases of the decoder may be missing (they are 0), and those of the encoder if
+    batch norm follows.
     """
     state = {k: v for k, v in state.items() if not k.endswith(IGNORED)}
     unknown = [key for key in state if key not in names]
@@ -245,8 +247,8 @@ def _read_caffe(path: Path) -> FlowNetWeights:
             state[f'{layer.name}.{part}'] = torch.from_numpy(blob.copy())
             if ours is not None:
                 names[f'{layer.name}.{part}'] = f'{ours}.{part}'
-    given = {ours.partition('.')[0] for ours in names.values()}
-    names |= _with_arrays({m: m for m in MODULES if m not in given})
+    mapped = {ours.partition('.')[0] for ours in names.values()}
+    names |= _with_arrays({m: m for m in MODULES if m not in mapped})
     arrays = _rename(path, state, names)
     if len(means) not in (0, 2):
         raise ValueError(f'{path} must hold the mean of both frames, got {means}')
@@ -256,7 +258,7 @@ def _read_caffe(path: Path) -> FlowNetWeights:
 
 
 def _caffe_mean(path: Path, layer: CaffeLayer) -> Mean:
-    """Return red, green, blue; the layer holds blue first."""
+    """Return the mean (red, green, blue); the layer holds blue first."""
     mean = layer.blobs[2].ravel().tolist()[::-1]
     if len(mean) != 3 or not all(0 <= value <= 1 for value in mean):
         raise ValueError(
@@ -266,12 +268,12 @@ def _caffe_mean(path: Path, layer: CaffeLayer) -> Mean:
 
 
 def _is_augmentation(layer: CaffeLayer) -> bool:
-    """Tell whether a layer only prepares a frame (`img0s_aug`); it keeps its mean."""
+    """Return whether a layer only pre-processes a frame (`img0s_aug`)."""
     return layer.kind == 'DataAugmentation' or layer.name.endswith('s_aug')
 
 
 def _caffe_module(name: str) -> str | None:
-    """Return our name of a layer; its predictions are numbered from the coarsest."""
+    """Return our name of a layer; Caffe numbers predictions from the coarsest."""
     numbered = re.fullmatch(r'Convolution([1-5])', name)
     if numbered:
         return PREDICTIONS[int(numbered[1]) - 1]

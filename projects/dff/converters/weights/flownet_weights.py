@@ -1,20 +1,20 @@
-"""Weights of public FlowNetS checkpoints, adapted to the conventions of `FlowNetS`.
+"""Adapt weights of public FlowNetS checkpoints to the conventions of `FlowNetS`.
 
-Differences that are folded in, with the same flow as a result: the order of channels
-and the mean of the frames (first convolution), batch norm, the unit of the flow
-(predictions and, the other way, their up-sampling), biases that are absent (0).
+The adapted weights absorb these differences without a change of the flow: the channel
+order and the mean of the frames (first convolution), batch norm, the unit of the flow
+(predictions and, inversely, their up-sampling), and missing biases (0).
 
-What cannot be folded in:
+They cannot absorb the following differences:
 
-- the source sees full-size frames, `FlowNetS` halves them first. It is the same
-  network at another resolution, as in the paper: for frames halved before, the source
-  gives the same flow;
-- the source pads its own zero around the frames, `FlowNetS` its mean colour. Where the
-  means differ, the outermost two rows and columns of the first layer do too;
-- a source that subtracts each pair's own mean (`flownet2_pytorch`) differs by what
-  that mean differs from `FLOW_MEAN`.
+- The source processes full-size frames, `FlowNetS` halves them first. This is the
+  same network at another resolution, as in the paper: the source predicts the same
+  flow for halved frames.
+- The source pads frames with its own zero, `FlowNetS` with its mean colour. If the
+  means differ, so do the outermost two rows and columns of the first layer.
+- A source that subtracts the mean of each pair (`flownet2_pytorch`) differs according
+  to the difference between that mean and `FLOW_MEAN`.
 
-The scale branch is of no source; it keeps its initial values (S = 1).
+No source has the scale branch, which keeps its initial values (S = 1).
 """
 
 from collections.abc import Mapping
@@ -35,13 +35,17 @@ SWAPPED = [2, 1, 0, 5, 4, 3]  # BGR of both frames to RGB
 
 
 def adapt_weights(weights: FlowNetWeights) -> tuple[dict[str, Tensor], float]:
-    """Fold a foreign network's conventions into its weights.
+    """Adapt the weights of a foreign FlowNetS to our conventions.
+
+    Args:
+        weights: Convolutions (C_out, C_in, k, k), biases and norms (C_out,).
 
     Returns:
-        Weights by the keys of `FlowNetS`, without its scale branch, and its `width`.
+        Weights of the same shapes by the keys of `FlowNetS`, without its scale branch,
+        and the `width` of the network.
 
     Raises:
-        ValueError: An array has another shape than in FlowNetS.
+        ValueError: If the shape of an array does not fit FlowNetS.
     """
     arrays = {name: array.double() for name, array in weights.arrays.items()}
     width = _check_shapes(weights.path, weights.arrays)
@@ -64,7 +68,7 @@ def _shapes(width: float) -> dict[str, torch.Size]:
 
 
 def _check_shapes(path: Path, arrays: Mapping[str, Tensor]) -> float:
-    """Return the width that fits the first convolution, if all others have it too."""
+    """Return the width of the network after a check of the shapes of all arrays."""
     channels = len(arrays['conv1.weight'])
     width = channels / FULL_WIDTH
     if not 0 < width <= 1:
@@ -76,7 +80,7 @@ def _check_shapes(path: Path, arrays: Mapping[str, Tensor]) -> float:
     for name, array in arrays.items():
         module, _, part = name.partition('.')
         if part.startswith('norm.'):
-            part = 'bias'  # one value a channel
+            part = 'bias'  # one value per channel
         expected = shapes[f'{module}.{part}']
         if array.shape != expected:
             raise ValueError(
@@ -100,7 +104,7 @@ def _fold_norm(arrays: dict[str, Tensor], name: str) -> None:
 
 
 def _fold_frames(arrays: dict[str, Tensor], weights: FlowNetWeights) -> None:
-    """Let the first convolution take RGB / 255 that lack FLOW_MEAN."""
+    """Adapt the first convolution to RGB / 255 minus FLOW_MEAN."""
     weight = arrays['conv1.weight']  # (C, 6, 7, 7)
     if weights.channel_order == 'bgr':
         weight = weight[:, SWAPPED]
@@ -108,12 +112,12 @@ def _fold_frames(arrays: dict[str, Tensor], weights: FlowNetWeights) -> None:
     if weights.means is not None:
         ours = torch.tensor(FLOW_MEAN, dtype=weight.dtype).repeat(2) / 255
         theirs = torch.tensor(weights.means, dtype=weight.dtype).flatten()
-        lacking = weight.sum((2, 3)) @ (ours - theirs)  # (C,)
-        arrays['conv1.bias'] = arrays['conv1.bias'] + lacking
+        offset = weight.sum((2, 3)) @ (ours - theirs)  # (C,)
+        arrays['conv1.bias'] = arrays['conv1.bias'] + offset
 
 
 def _fold_unit(arrays: dict[str, Tensor], ratio: float) -> None:
-    """Scale the five predictions, and their way up so that features stay the same."""
+    """Scale the five predictions; scale their up-sampling inversely."""
     for key in arrays:
         if key.startswith('predict_flow'):
             arrays[key] = arrays[key] * ratio

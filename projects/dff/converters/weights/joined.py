@@ -1,4 +1,4 @@
-"""Put a video model together from separately trained parts."""
+"""Build a video model from separately trained parts."""
 
 from pathlib import Path
 
@@ -11,22 +11,22 @@ from dff.files import write_atomically
 
 
 def join_checkpoints(config: str | Path, frame: str | Path, out: str | Path) -> int:
-    """Write a checkpoint of a video model that was never trained as one.
+    """Write a checkpoint of a video model whose parts were trained separately.
 
-    The flow network starts as its ``init_cfg`` says, the image model gets the weights
-    of ``frame``: the paper's "separate" (Tab. 3), to be tested as any other.
+    The flow network is initialised by its ``init_cfg``, the image model by ``frame``:
+    this is the paper's "separate" (Tab. 3).
 
     Args:
-        config: Of the video model.
+        config: Config of the video model.
         frame: Checkpoint of the image model.
         out: File to write.
 
     Returns:
-        How many tensors were written.
+        Number of tensors written.
 
     Raises:
-        FileNotFoundError: A file is not there.
-        ValueError: ``frame`` is of another model.
+        FileNotFoundError: If a file does not exist.
+        ValueError: If ``frame`` is of another model.
     """
     for path in (config, frame):
         if not Path(path).is_file():
@@ -41,7 +41,7 @@ def join_checkpoints(config: str | Path, frame: str | Path, out: str | Path) -> 
     model.init_weights()
     checkpoint = CheckpointLoader.load_checkpoint(str(frame), map_location='cpu')
     state = checkpoint.get('state_dict', checkpoint)
-    model.load_state_dict(state, strict=False)  # refuses other models' weights
+    model.load_state_dict(state, strict=False)  # raises for other models' weights
     content = dict(
         state_dict=model.state_dict(),
         meta=dict(dataset_meta=checkpoint.get('meta', {}).get('dataset_meta')),

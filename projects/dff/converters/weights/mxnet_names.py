@@ -1,13 +1,13 @@
-"""Where the authors' released network keeps the weights of ours.
+"""Map our weights to those of the authors' released network.
 
-The release's names are Caffe's: ``res3b1_branch2a_weight``. Layouts that differ:
+The release uses Caffe's names: ``res3b1_branch2a_weight``. Layouts that differ:
 
-* RPN scores: all background channels, then all object channels; here anchor by anchor
-  object, background.
-* R-FCN scores: class-major, background first; here background last.
-* R-FCN boxes: background and object, class-agnostic; only the object's are read.
+* RPN scores: all background channels, then all object channels; ours are object and
+  background for each anchor.
+* R-FCN scores: class-major, background first; ours has background last.
+* R-FCN boxes: background and object, class-agnostic; ours has only the object's.
 
-Shape letters: A anchors a cell, K classes, P bins a side.
+Shape letters: A anchors per cell, K classes, P bins per side.
 """
 
 import re
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-COUNTER = 'num_batches_tracked'  # batch norm's; the release has none, and none is read
+COUNTER = 'num_batches_tracked'  # of batch norm; missing in the release, unused
 NORM_LEAVES = dict(
     weight='gamma', bias='beta', running_mean='moving_mean', running_var='moving_var'
 )
@@ -35,13 +35,13 @@ IMAGE_PREFIX = 'detector.'
 
 @dataclass(frozen=True)
 class Source:
-    """Where a weight of ours is in the release.
+    """Array of the release that holds one of our weights.
 
     Attributes:
-        name: of the array there.
-        channels: which of its output channels to take, in our order; None is all, as
-            they are.
-        total: how many output channels it has, where ``channels`` is given.
+        name: Name of the array in the release.
+        channels: Indices of its output channels in our order; None means all,
+            unchanged.
+        total: Number of its output channels, if ``channels`` is not None.
     """
 
     name: str
@@ -49,41 +49,49 @@ class Source:
     total: int = 0
 
     def shape(self, ours: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape there of a weight that has the shape ``ours`` here."""
+        """Return the shape in the release of a weight with our shape ``ours``."""
         return ours if self.channels is None else (self.total, *ours[1:])
 
-    def take(self, array: np.ndarray, axis: int = 0) -> np.ndarray:
-        """Bring the channels (along ``axis``) of an array of the release in order."""
+    def reorder(self, array: np.ndarray, axis: int = 0) -> np.ndarray:
+        """Select and reorder the channels of an array of the release.
+
+        Args:
+            array: (..., C, ...) with C = ``total`` channels along ``axis``.
+            axis: Axis of the channels.
+
+        Returns:
+            (..., C', ...) with our C' channels along ``axis``.
+        """
         return array if self.channels is None else array.take(self.channels, axis)
 
 
 def rpn_cls_channels(num_anchors: int) -> np.ndarray:
-    """Return which score channels of the release (2A) ours are, in order."""
+    """Return the index (2 * A,) of each of our score channels in the release."""
     background = np.arange(num_anchors)
     return np.stack([background + num_anchors, background], axis=1).ravel()
 
 
 def rfcn_cls_channels(num_classes: int, pool_size: int) -> np.ndarray:
-    """Return which class maps of the release ((K + 1) P P) ours are, in order."""
+    """Return the index ((K + 1) * P * P,) of each of our class maps in the release."""
     maps = np.arange((num_classes + 1) * pool_size**2).reshape(num_classes + 1, -1)
     return np.roll(maps, -1, axis=0).ravel()  # background, the first, becomes the last
 
 
 def rfcn_bbox_channels(pool_size: int) -> np.ndarray:
-    """Return which box maps of the release (2 * 4 P P) ours are: the second class's."""
+    """Return the index (4 * P * P,) of each of our box maps: the second class's."""
     maps = 4 * pool_size**2
     return np.arange(maps, 2 * maps)
 
 
 def layouts(model: nn.Module) -> dict[str, Source]:
-    """Give the heads' outputs whose channels differ from the release's.
+    """Return the outputs of heads whose channels differ from the release's.
 
     Args:
         model: R-FCN detector.
 
     Returns:
-        By the output's name in the release: ``rpn_cls_score``, ``rfcn_cls`` and
-        ``rfcn_bbox``, with how to bring the release's channels in our order.
+        Sources by the name of the output in the release: ``rpn_cls_score``,
+        ``rfcn_cls`` and ``rfcn_bbox``.
     """
     rpn, roi = model.rpn_head, model.roi_head
     classes, bins = roi.num_classes, roi.pool_size
@@ -93,7 +101,7 @@ def layouts(model: nn.Module) -> dict[str, Source]:
         rfcn_cls=(rfcn_cls_channels(classes, bins), (classes + 1) * bins**2),
         rfcn_bbox=(rfcn_bbox_channels(bins), 2 * 4 * bins**2),
     )
-    return {name: Source(name, *found) for name, found in channels.items()}
+    return {name: Source(name, *layout) for name, layout in channels.items()}
 
 
 def video_sources(model: nn.Module) -> dict[str, Source]:
@@ -132,7 +140,7 @@ def backbone_sources(model: nn.Module) -> dict[str, Source]:
 
 
 def backbone_name(key: str, depth: int) -> str:
-    """Return a ResNet's key in Caffe's words.
+    """Return Caffe's name of a key of a ResNet.
 
     Raises:
         ValueError: If the key is not that of a ResNet with bottlenecks.
@@ -141,12 +149,12 @@ def backbone_name(key: str, depth: int) -> str:
     if stem:
         return _layer_name('conv1', *stem.groups())
     pattern = r'layer(\d)\.(\d+)\.(?:(conv|bn)([123])|downsample\.([01]))\.(\w+)'
-    found = re.fullmatch(pattern, key)
-    if not found:
+    match = re.fullmatch(pattern, key)
+    if not match:
         raise ValueError(
             f'the backbone must be a ResNet with bottlenecks, got the weight {key}'
         )
-    stage, block, kind, number, shortcut, leaf = found.groups()
+    stage, block, kind, number, shortcut, leaf = match.groups()
     if shortcut:
         kind, branch = ('conv', 'bn')[int(shortcut)], 'branch1'
     else:
@@ -174,7 +182,7 @@ def flow_sources(model: nn.Module) -> dict[str, Source]:
 
 
 def flow_name(key: str) -> str:
-    """Return a key of FlowNetS in the release's words."""
+    """Return the release's name of a key of FlowNetS."""
     module, leaf = key.rsplit('.', 1)
     if module.startswith('predict_flow'):  # 6, the coarsest, to 2
         return f'Convolution{7 - int(module[-1])}_{leaf}'

@@ -1,15 +1,15 @@
-"""Reader of MXNet's parameter files (``.params``), without MXNet.
+"""Read MXNet's parameter files (``.params``) without MXNet.
 
 A file is a list of arrays, then a list of their names; all numbers are little endian:
 uint64 0x112, uint64 0, uint64 count, the arrays, uint64 count, the names (uint64 length
-and bytes each). An array begins in one of three ways:
+and bytes each). An array starts in one of three formats:
 
 * 2017 and before: uint32 dimensions, uint32 sides;
 * V1: uint32 0xF993FAC8, uint32 dimensions, int64 sides;
 * V2, V3: uint32 0xF993FAC9 or 0xF993FACA, int32 storage type, uint32 (V3: int32)
   dimensions, int64 sides;
 
-and goes on with int32 device type, int32 device number, int32 data type and the data.
+followed by int32 device type, int32 device number, int32 data type and the data.
 """
 
 import math
@@ -43,7 +43,7 @@ DTYPES = {
 
 
 class _Cursor:
-    """A file's bytes and how far they are read; it never reads past the end."""
+    """Bytes of a file and the current position; it never reads past the end."""
 
     def __init__(self, data: np.ndarray, name: str) -> None:
         self.data, self.name, self.position = data, name, 0
@@ -52,7 +52,7 @@ class _Cursor:
     def left(self) -> int:
         return self.data.size - self.position
 
-    def take(self, size: int, what: str) -> np.ndarray:
+    def read_bytes(self, size: int, what: str) -> np.ndarray:
         """Return the next `size` bytes."""
         if size > self.left:
             raise self.error(
@@ -67,11 +67,11 @@ class _Cursor:
 
     def numbers(self, dtype: str, count: int, what: str) -> list[int]:
         """Return the next `count` numbers."""
-        raw = self.take(count * np.dtype(dtype).itemsize, what)
+        raw = self.read_bytes(count * np.dtype(dtype).itemsize, what)
         return np.frombuffer(raw.tobytes(), dtype).tolist()
 
     def error(self, problem: str) -> ValueError:
-        """Make an error that says where in which file something is wrong."""
+        """Return an error that names the file and the position."""
         return ValueError(f'{self.name} {problem} (at byte {self.position})')
 
 
@@ -82,25 +82,25 @@ def read_mxnet_params(path: str | os.PathLike) -> dict[str, np.ndarray]:
         path: ``.params`` file of MXNet, of any version.
 
     Returns:
-        Arrays by name, as they are named in the file (``arg:`` and ``aux:`` included),
-        of the stored type; bfloat16 becomes float32. They are views of the file.
+        Arrays of any shape by their names in the file (with ``arg:`` and ``aux:``).
+        They are views of the file with the stored type; bfloat16 becomes float32.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is cut off, damaged, of another program, or holds sparse or
-            unnamed arrays.
+        ValueError: If the file is cut off, damaged, of another program, or holds
+            sparse or unnamed arrays.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist')
-    # An empty file cannot be mapped.
+    # an empty file cannot be mapped
     is_empty = path.stat().st_size == 0
     data = np.empty(0, np.uint8) if is_empty else np.memmap(path, np.uint8, 'r')
     cursor = _Cursor(data, str(path))
     magic = cursor.number('<u8', 'the mark of the format')
     if magic != LIST_MAGIC:
         raise cursor.error(
-            f'is no parameter file of MXNet: it must begin with {LIST_MAGIC:#x}, got '
+            f'is no parameter file of MXNet: it must start with {LIST_MAGIC:#x}, got '
             f'{magic:#x}'
         )
     cursor.number('<u8', 'the reserved number')
@@ -108,12 +108,12 @@ def read_mxnet_params(path: str | os.PathLike) -> dict[str, np.ndarray]:
     arrays = [_read_array(cursor, f'array {i}') for i in range(count)]
     names = _read_names(cursor, count)
     if cursor.left:
-        raise cursor.error(f'must end behind the names, {cursor.left} bytes follow')
+        raise cursor.error(f'must end after the names, {cursor.left} bytes follow')
     return dict(zip(names, arrays, strict=True))
 
 
 def _count(cursor: _Cursor, what: str, *, smallest: int) -> int:
-    """Read a count, and refuse one that the rest of the file cannot hold."""
+    """Read a count; raise an error if the rest of the file cannot hold so many."""
     count = cursor.number('<u8', f'the number of {what}s')
     if count * smallest > cursor.left:
         raise cursor.error(
@@ -129,7 +129,7 @@ def _read_names(cursor: _Cursor, count: int) -> list[str]:
     names = []
     for index in range(found):
         what = f'name {index}'
-        raw = cursor.take(cursor.number('<u8', f'the length of {what}'), what)
+        raw = cursor.read_bytes(cursor.number('<u8', f'the length of {what}'), what)
         try:
             names.append(raw.tobytes().decode())
         except UnicodeDecodeError as error:
@@ -152,8 +152,8 @@ def _read_array(cursor: _Cursor, what: str) -> np.ndarray:
             f'0..{max(DTYPES)}'
         )
     dtype = np.dtype(DTYPES[flag])
-    # Python's integers: a product of hostile sides does not wrap around.
-    raw = cursor.take(math.prod(shape) * dtype.itemsize, f'the data of {what}')
+    # Python's integers do not overflow, whatever sides a damaged file states
+    raw = cursor.read_bytes(math.prod(shape) * dtype.itemsize, f'the data of {what}')
     try:
         array = raw.view(np.ndarray).view(dtype).reshape(shape)
     except ValueError as error:  # an empty array of absurd sides
@@ -164,7 +164,7 @@ def _read_array(cursor: _Cursor, what: str) -> np.ndarray:
 
 
 def _read_shape(cursor: _Cursor, what: str) -> list[int]:
-    """Read an array's first numbers, in which the versions of the format differ."""
+    """Read the shape of an array in any version of the format."""
     magic = cursor.number('<u4', f'the header of {what}')
     side = '<i8'
     if magic in (V2_MAGIC, V3_MAGIC):
@@ -180,7 +180,7 @@ def _read_shape(cursor: _Cursor, what: str) -> list[int]:
         dimensions = cursor.number('<u4', f'the dimensions of {what}')
     else:
         dimensions, side = magic, '<u4'
-    # Before V3 an array without dimensions is one without contents.
+    # before V3 an array without dimensions had no content
     smallest = 0 if magic == V3_MAGIC else 1
     if not smallest <= dimensions <= MAX_DIMENSIONS:
         raise cursor.error(

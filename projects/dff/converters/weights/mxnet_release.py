@@ -1,4 +1,4 @@
-"""Weights of the authors' release, from MXNet's files into ours."""
+"""Convert weights of the authors' release from MXNet's files."""
 
 import os
 import re
@@ -27,7 +27,7 @@ from .mxnet_params import read_mxnet_params
 from .mxnet_settings import BOX_STDS, check_settings
 
 SHOWN = 8  # names in a message
-CLASSIFIER = re.compile(r'fc\d*_(weight|bias)')  # ImageNet's; no part of a detector
+CLASSIFIER = re.compile(r'fc\d*_(weight|bias)')  # of ImageNet; unused in a detector
 SCALE = 'Convolution5_scale_'
 SOURCES = dict(
     video=video_sources,
@@ -39,13 +39,13 @@ SOURCES = dict(
 
 @dataclass
 class Conversion:
-    """Weights of ours and how they came about.
+    """Converted weights.
 
     Attributes:
         part: ``'video'`` (the whole network), ``'image'`` (R-FCN without a flow
-            network), ``'backbone'`` or ``'flow'`` (what training starts from).
-        state_dict: weights by the keys of that part.
-        notes: what was left out, and why.
+            network), ``'backbone'`` or ``'flow'`` (initial weights of training).
+        state_dict: Weights by the keys of that part.
+        notes: What was left out, and why.
     """
 
     part: str
@@ -63,15 +63,15 @@ def convert_file(
     """Convert a ``.params`` file into a checkpoint.
 
     Args:
-        path: File of MXNet: the whole network, R-FCN alone, or one of the two that
-            training starts from (ResNet, FlowNet); its names tell which.
-        out: File to write; it appears when it is complete.
-        config: Of the model that is to have the weights.
-        classes: Names of the classes, kept in the checkpoint of a detector.
+        path: File of MXNet: the whole network, R-FCN alone, or one of the initial
+            networks of training (ResNet, FlowNet), inferred from its names.
+        out: File to write, atomically.
+        config: Config of the model that will load the weights.
+        classes: Names of the classes, written to the checkpoint of a detector.
 
     Raises:
-        FileNotFoundError: If ``path`` or ``config`` is not there.
-        ValueError: If the file is damaged, or of another network than the config.
+        FileNotFoundError: If ``path`` or ``config`` does not exist.
+        ValueError: If the file is damaged, or does not fit the config.
     """
     arrays = read_mxnet_params(path)
     if not Path(config).is_file():
@@ -93,13 +93,14 @@ def convert_arrays(arrays: Mapping[str, np.ndarray], model: dict) -> Conversion:
     """Convert arrays by their names in the release.
 
     Args:
-        arrays: By name, with or without ``arg:`` and ``aux:``.
-        model: Model config; of it only the part that the arrays are of is built.
+        arrays: Arrays by name, with or without ``arg:`` and ``aux:``, such as
+            convolutions (C_out, C_in, k, k).
+        model: Model config, of which only the part of the arrays is built.
 
     Raises:
-        ValueError: If an array has no place in the model, the model's weight has no
-            array, a shape differs, a value is not finite, or the model is set up
-            otherwise than the release.
+        ValueError: If an array has no counterpart in the model or the reverse, a
+            shape differs, a value is not finite, or the settings of the model differ
+            from those of the release.
     """
     arrays = _without_kind(arrays)
     part = find_part(arrays)
@@ -121,7 +122,7 @@ def convert_arrays(arrays: Mapping[str, np.ndarray], model: dict) -> Conversion:
     state = {}
     for key, value in built.state_dict().items():
         if key in sources:
-            array = sources[key].take(arrays[sources[key].name])
+            array = sources[key].reorder(arrays[sources[key].name])
             state[key] = torch.from_numpy(array.astype(np.float32))
         elif key.endswith(COUNTER):
             state[key] = torch.zeros_like(value)
@@ -131,10 +132,10 @@ def convert_arrays(arrays: Mapping[str, np.ndarray], model: dict) -> Conversion:
 
 
 def find_part(names: Mapping[str, Any]) -> str:
-    """Tell by the names of arrays which part of the release they are.
+    """Infer from the names of arrays which part of the release they are.
 
     Raises:
-        ValueError: If they are of another network.
+        ValueError: If the arrays are of another network.
     """
     has_backbone = 'res2a_branch1_weight' in names
     has_flow = 'flow_conv1_weight' in names
@@ -154,18 +155,18 @@ def find_part(names: Mapping[str, Any]) -> str:
 
 
 def _without_kind(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Take ``arg:`` and ``aux:`` from the names."""
+    """Remove ``arg:`` and ``aux:`` from the names."""
     plain: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
         short = re.sub('^(arg|aux):', '', name)
         if short in plain:
-            raise ValueError(f'{short} is there twice, with and without arg: or aux:')
+            raise ValueError(f'{short} comes twice, with and without arg: or aux:')
         plain[short] = array
     return plain
 
 
 def _build(model: dict, part: str) -> nn.Module:
-    """Build the part of a model config that is to have the weights."""
+    """Build the part of a model config that will load the weights."""
     image = model.get('detector') or model.get('segmentor') or model
     if part == 'video':
         config = model
@@ -178,7 +179,7 @@ def _build(model: dict, part: str) -> nn.Module:
     if config is None or (part == 'video' and config is image):
         raise ValueError(
             f'the weights are those of the {part} part of the release, which a config '
-            f'of {model.get("type")} has not'
+            f'of {model.get("type")} does not have'
         )
     with DefaultScope.overwrite_default_scope('mmdet'):
         return MODELS.build(config)
@@ -187,10 +188,10 @@ def _build(model: dict, part: str) -> nn.Module:
 def _unfold_box_std(
     arrays: dict[str, np.ndarray], notes: list[str]
 ) -> dict[str, np.ndarray]:
-    """Undo the folding of the boxes' deviations into ``rfcn_bbox_*_test``.
+    """Divide ``rfcn_bbox_*_test`` by the standard deviations of the boxes.
 
-    The release saves two copies of the layer, one as it is trained and one whose
-    output is multiplied by the deviations; in test it takes the second.
+    The release saves two copies of the layer: the trained one, and one whose output
+    is multiplied by the deviations, which it uses in inference.
     """
     arrays, stds = dict(arrays), np.array(BOX_STDS)
     for leaf in ('weight', 'bias'):
@@ -198,7 +199,7 @@ def _unfold_box_std(
         folded = arrays.pop(f'{name}_test', None)
         if folded is None:
             continue
-        # Channels are (class, delta, bin).
+        # channels are (class, delta, bin)
         if folded.ndim < 1 or folded.shape[0] % (2 * len(stds)):
             raise ValueError(
                 f'{name}_test must have a multiple of {2 * len(stds)} channels, got '

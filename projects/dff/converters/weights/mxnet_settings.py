@@ -1,6 +1,7 @@
-"""Settings without weights that a model must share with the authors' release.
+"""Settings that a model must share with the authors' release, beside weights.
 
-Another style of ResNet, say, loads the same weights and gives other features.
+For example, a ResNet of another style loads the same weights but computes other
+features.
 """
 
 from collections.abc import Iterator
@@ -19,14 +20,14 @@ Setting = tuple[str, Any, Any]  # what, expected, got
 
 
 def check_settings(model: nn.Module, part: str) -> None:
-    """Check what names and shapes of weights do not tell.
+    """Check the settings that names and shapes of weights do not determine.
 
     Args:
         model: Built part of a model.
         part: ``'video'``, ``'image'``, ``'backbone'`` or ``'flow'``.
 
     Raises:
-        ValueError: If the model is set up otherwise than the release.
+        ValueError: If a setting of the model differs from the release.
     """
     checks = dict(video=_video, image=_image, backbone=_backbone, flow=_flow)
     wrong = [
