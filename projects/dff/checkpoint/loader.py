@@ -73,7 +73,7 @@ def read_pickle(path: str | os.PathLike) -> Any:
     try:
         with path.open('rb') as file:
             return read_plain_pickle(file)
-    except Exception as error:  # whatever a broken or hostile file provokes
+    except Exception as error:  # any error of a broken or hostile file
         raise ValueError(
             f'{path} is cut off, damaged or no pickle: {error!r}'
         ) from error
@@ -82,7 +82,7 @@ def read_pickle(path: str | os.PathLike) -> Any:
 def _read_content(file: BinaryIO, map_location: Any, *, name: str) -> dict:
     try:
         content = read_archive(file, map_location)
-    except Exception as error:  # whatever a broken or hostile file provokes
+    except Exception as error:  # any error of a broken or hostile file
         raise ValueError(
             f'checkpoint {name} is cut off, damaged or not of torch.save: {error!r}'
         ) from error

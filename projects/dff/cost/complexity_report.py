@@ -98,18 +98,19 @@ def _inverse(ratio: float) -> float:
 def describe_table2(
     models: Mapping[int, nn.Module], size: Sequence[int], intervals: Sequence[int]
 ) -> dict[str, Any]:
-    """Count each flow network of the paper against each of its feature networks.
+    """Count the cost of each flow network of the paper with each feature network.
 
     Args:
-        models: The paper's DFF detector by the depth of its ResNet, in eval mode;
-            what flow network it has does not matter.
+        models: The paper's DFF detector by the depth of its ResNet, in eval mode,
+            with any flow network.
         size: (H, W) of the image.
-        intervals: Every l to predict for.
+        intervals: Values of l to predict the speed-up for.
 
     Returns:
-        `size`, `intervals`; `feature_networks` by depth: what `describe_model` gives;
-        `flow_networks` by name: `macs`, `parameters`, and `by_depth` `inverse_ratio`
-        (1 / r of Eq. 6), `paper`, and `ratio`, `speedup` as in `describe_model`.
+        `size`, `intervals`; `feature_networks`, the results of `describe_model` by
+        depth; `flow_networks` by name: `macs`, `parameters`, and `by_depth`, each with
+        `inverse_ratio` (1 / r of Eq. 6), `paper`, and `ratio` and `speedup` as in
+        `describe_model`.
     """
     bases = {depth: describe_model(m, size, ()) for depth, m in models.items()}
     networks = {}

@@ -176,7 +176,7 @@ def test_deviations_folded_into_the_boxes(thin):
     )
     deltas, notes = boxes_of(cfg, arrays, **both)
     assert deltas == pytest.approx([0.1, 0.2, 0.6, 0.8])
-    assert not any('the latter is taken' in note for note in notes)
+    assert not any('which is used' in note for note in notes)
     state = convert_arrays(zeroed(arrays, **both), cfg).state_dict
     weights = torch.from_numpy(weight[4 * BINS :])
     assert_close(state['detector.roi_head.rfcn_reg.weight'], weights)

@@ -212,7 +212,7 @@ def _unfold_box_std(
         if trained is not None and not np.allclose(
             trained, plain, rtol=1e-3, atol=1e-4 * np.abs(plain).max()
         ):
-            notes.append(f'{name} is not {name}_test / {BOX_STDS}; the latter is taken')
+            notes.append(f'{name} differs from {name}_test / {BOX_STDS}, which is used')
         arrays[name] = plain
     return arrays
 

@@ -1,7 +1,7 @@
-"""Settings that a model must share with the authors' release, beside weights.
+"""Check settings that a model must share with the authors' release.
 
-For example, a ResNet of another style loads the same weights but computes other
-features.
+Weights alone are not enough: a ResNet of another style loads the same weights but
+computes other features.
 """
 
 from collections.abc import Iterator
