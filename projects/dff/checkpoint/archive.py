@@ -96,15 +96,19 @@ def _parse_id(pid: Any) -> tuple[torch.dtype, str, str, int] | None:
     if type(pid) is not tuple or len(pid) < 5 or pid[0] != 'storage':
         if type(pid) is tuple and pid[:1] == ('module',):
             return None
-        raise pickle.UnpicklingError(f'expected the id of a storage, got {pid!r:.80}')
+        raise pickle.UnpicklingError(
+            f'expected the id of a storage, got a {type(pid).__name__}'
+        )
     _, kind, key, place, numel = pid[:5]
     if not (type(key) is str and type(place) is str and type(numel) is int):
         raise pickle.UnpicklingError(
-            f'a storage id must hold (str, str, int), got {pid[2:5]!r:.80}'
+            'a storage id must hold (str, str, int), got '
+            f'{[type(part).__name__ for part in (key, place, numel)]}'
         )
-    name = kind.name.replace('torch.cuda.', 'torch.') if type(kind) is Inert else ''
+    name = kind.name if type(kind) is Inert else type(kind).__name__
+    name = name.replace('torch.cuda.', 'torch.')
     if name not in STORAGE_DTYPES or numel < 0 or any(pid[5:]):
-        raise pickle.UnpicklingError(f'unknown kind of storage: {kind!r:.80}')
+        raise pickle.UnpicklingError(f'unknown kind of storage: {name:.80}')
     return STORAGE_DTYPES[name], key, place, numel
 
 

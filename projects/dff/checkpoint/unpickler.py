@@ -81,7 +81,7 @@ class InertUnpickler(pickle._Unpickler):
         """
         if self._storage is None:
             raise pickle.UnpicklingError(
-                f'expected a pickle without persistent ids, got {pid!r:.80}'
+                f'expected a pickle without persistent ids, got a {type(pid).__name__}'
             )
         return self._storage(pid)
 

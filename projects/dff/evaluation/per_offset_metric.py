@@ -107,9 +107,9 @@ class PerOffsetMetric(VideoMetric):
             size, type(self).__name__, is_order_needed=self.is_order_needed
         )
         figures, frames, pool = {}, {}, []
-        for offset, counted in self.copies.items():
+        for offset, metric in self.copies.items():
             with quiet():
-                figures[offset], ids = counted.evaluate(
+                figures[offset], ids = metric.evaluate(
                     self.dataset_meta, pool=pool if self.pooled else None
                 )
             frames[offset] = {item.frame for item in ids}
