@@ -166,7 +166,7 @@ def test_a_class_without_boxes_of_a_speed_is_left_out():
 def test_boxes_without_a_track_are_refused():
     metric = VIDMetric(with_motion_split=True)
     sample = make_sample([], [dict(bbox=box_at(0), bbox_label=0)])
-    with pytest.raises(ValueError, match='needs an instance_id .*got 1 of 1 boxes'):
+    with pytest.raises(ValueError, match='an instance_id .*got 1 of 1 boxes'):
         metric.process(None, [sample.to_dict()])
     still = make_sample([], [gt(box_at(0), track=1)], img_id=3)
     still.set_metainfo(dict(video_id=None, frame_id=None))

@@ -117,7 +117,7 @@ def test_what_cannot_be(tmp_path):
     paths, labels = write_video(tmp_path, count=2)
     with pytest.raises(ValueError, match='must have the size'):
         evaluate(make_samples(paths, [label[:-1] for label in labels]))
-    with pytest.raises(FileNotFoundError, match='nowhere.png is not there'):
+    with pytest.raises(FileNotFoundError, match='nowhere.png does not exist'):
         evaluate(make_samples([str(tmp_path / 'nowhere.png')], labels[:1]))
     with pytest.raises(ValueError, match='two frames in a row'):
         evaluate(make_samples(paths[:1], labels[:1]))

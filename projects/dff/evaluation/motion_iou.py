@@ -36,8 +36,8 @@ def check_tracks(result: DetectionResult) -> None:
     lacks = (result.instance_ids == NO_TRACK) & ~result.is_ignored
     if len(result.prediction_id.frame) != 2 or lacks.any():
         raise ValueError(
-            'the motion split needs an instance_id (the track) for each box of a '
-            f'video, got {int(lacks.sum())} of {len(lacks)} boxes without one in '
+            'the motion split needs videos and an instance_id (the track) of each box, '
+            f'got {int(lacks.sum())} of {len(lacks)} boxes without one in '
             f'frame {result.prediction_id.frame} of {result.prediction_id.source}'
         )
 

@@ -52,7 +52,7 @@ def test_forms(tmp_path, v1, old_shape, values):
         (b'', 'holds no layer with arrays'),
         (b'\x89HDF\r\n', 'got HDF5'),
         (BY_HAND[:-1], 'ends after the message'),
-        (BY_HAND[:2], 'a number ends behind'),
+        (BY_HAND[:2], 'a number ends after'),
         (b'\xff' * 20, 'number of more than 10 bytes'),
         (b'\x0c', 'unknown wire type 4'),
         (b'{"a": 1}', 'cut off or no Caffe model'),
