@@ -184,7 +184,8 @@ def test_deviations_folded_into_the_boxes(thin):
     other = dict(both, rfcn_bbox_bias=folded * 0)  # test takes the folded one
     deltas, notes = boxes_of(cfg, arrays, **other)
     assert deltas == pytest.approx([0.1, 0.2, 0.6, 0.8])
-    assert any('rfcn_bbox_bias differs from rfcn_bbox_bias_' in note for note in notes)
+    expected = 'rfcn_bbox_bias differs from rfcn_bbox_bias_test'
+    assert any(expected in note for note in notes)
 
     alone = zeroed(arrays, **{k: v for k, v in both.items() if k.endswith('_test')})
     del alone['arg:rfcn_bbox_weight'], alone['arg:rfcn_bbox_bias']
