@@ -1,15 +1,15 @@
-"""Fill the tables and figures of the documentation from the runs in docs/runs.
+"""Write docs/results.md and the models of the metafiles from the runs in docs/runs.
 
 Example:
     python tools/study/build_results.py            # write
-    python tools/study/build_results.py --check    # only say what differs
+    python tools/study/build_results.py --check    # only list the files that differ
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from dff_study.reports.result_pages import ResultPages, ResultsError
+from dff_study.reports.pages import update_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,23 +18,20 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        '--check', action='store_true', help='write nothing; fail where a page differs'
+        '--check', action='store_true', help='write nothing; fail if a file differs'
     )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Fill or check, and name what differed."""
+    """Write or check the files, and list those that differ."""
     args = parse_args()
-    try:
-        stale = ResultPages(ROOT).build(is_check=args.check)
-    except ResultsError as error:
-        sys.exit(str(error))
-    for mark in stale:
-        print(f'{"differs" if args.check else "filled"}: {mark}')
+    stale = update_pages(ROOT, is_check=args.check)
+    for path in stale:
+        print(f'{"differs" if args.check else "written"}: {path.relative_to(ROOT)}')
     if args.check and stale:
-        sys.exit('Run tools/study/build_results.py to fill the pages from docs/runs.')
-    print(f'{len(stale)} marks {"differ" if args.check else "filled"}')
+        sys.exit('Run tools/study/build_results.py to write these files.')
+    print(f'{len(stale)} files {"differ" if args.check else "written"}')
 
 
 if __name__ == '__main__':

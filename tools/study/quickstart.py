@@ -2,8 +2,7 @@
 
 Makes the videos, trains a frame detector and a frame segmentor and the DFF version of
 each, from one flow network, tests them, and writes annotated videos, a picture of the
-flow, a plot and a table, in minutes. A run that was stopped goes on where it was when
-it is started again.
+flow, a plot and a table, in minutes. A second start continues a run that was stopped.
 """
 
 import argparse
@@ -11,13 +10,25 @@ import os
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from dff_study.jobs.steps import StepError
-from dff_study.quickstart.configs import FULL, SMOKE
+from dff_study.quickstart.configs import FULL, SMOKE, TASKS
 from dff_study.quickstart.job import QuickStart
 
 ROOT = Path(__file__).resolve().parents[2]
+VIDEO = dict(det='boxes of DFF and marked key frames', seg='labels of DFF')
+
+
+def parse_tasks(text: str) -> tuple[str, ...]:
+    """Read names of tasks with commas between, in the order of `TASKS`."""
+    names = text.split(',')
+    if unknown := [name for name in names if name not in TASKS]:
+        raise argparse.ArgumentTypeError(
+            f'tasks must be of {list(TASKS)}, got {unknown}'
+        )
+    return tuple(name for name in TASKS if name in names)
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -27,45 +38,51 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--smoke',
         action='store_true',
-        help='two iterations of everything: checks the installation, shows nothing',
+        help='two iterations of everything, to check the installation',
+    )
+    parser.add_argument(
+        '--tasks',
+        type=parse_tasks,
+        default=tuple(TASKS),
+        help=f'tasks with commas between (default: {",".join(TASKS)})',
     )
     return parser.parse_args(args)
 
 
 def shorten(path: Path) -> str:
-    """Give a path from here if it is below, or else in full."""
+    """Return a relative path if it is below the current folder."""
     here = Path.cwd()
     return os.path.relpath(path) if path.is_relative_to(here) else str(path)
 
 
 def main(args: argparse.Namespace) -> None:
-    """Do the job and name what came out."""
+    """Run the job and list the files it wrote."""
     start = time.monotonic()
-    job = QuickStart(ROOT, args.out, SMOKE if args.smoke else FULL)
+    settings = replace(SMOKE if args.smoke else FULL, tasks=args.tasks)
+    job = QuickStart(ROOT, args.out, settings)
     try:
         job.run()
     except (StepError, ValueError) as error:
-        sys.exit(f'\n{error}\nThe steps before are kept: run the same command again.')
+        sys.exit(f'\n{error}\nRun the same command again to continue from here.')
     print(f'\n{job.table.read_text()}')
     if args.smoke:
-        print('Two iterations teach nothing: these figures mean nothing.\n')
+        print('After two iterations these figures mean nothing.\n')
     print(f'Done in {(time.monotonic() - start) / 60:.1f} minutes:')
     for path, what in (
-        (job.videos['det'], 'the test videos with the boxes of DFF, key frames marked'),
-        (job.videos['seg'], 'the same with its labels'),
-        (job.flow, 'frames, flow, and the key frame warped by it'),
-        (job.curves, 'AP50 and mIoU over the distance from the key frame'),
+        *((path, f'test videos with the {VIDEO[n]}') for n, path in job.videos.items()),
+        (job.flow, 'frames, flow, and the warped key frame'),
+        (job.curves, 'accuracy by distance from the key frame'),
         (job.table, 'the table above'),
         (job.table.with_suffix('.json'), 'all figures'),
     ):
         print(f'  {shorten(path)}  {what}')
-    print('\nA video of your own, with boxes or labels:')
-    for name in ('det_dff', 'seg_dff'):
+    print('\nTo run a model on your own video:')
+    for name in (f'{task}_dff' for task in args.tasks):
         files = (job.configs.path(name), job.configs.weights(name))
         model = shlex.join(shorten(path) for path in files)
         print(f'  python tools/video_demo.py VIDEO {model} --out OUT.mp4')
     print(
-        'Your own data and model: docs/own_data.md, docs/own_configs.md; e.g.'
+        'For your own data and model see docs/own_data.md, docs/own_configs.md and'
         '\n  python tools/dataset_converters/mot2cocovid.py --help'
     )
 

@@ -1,4 +1,4 @@
-"""Train and test the variants of a plan; started again, it goes on where it was.
+"""Train and test the variants of a plan; a second start continues the first.
 
 Example:
     python tools/study/run_variants.py configs/plans/camvid.yaml --out OUT
@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import dff  # noqa: F401  (registers the models)
-from dff_study.jobs.variants import StepError, VariantJob
+from dff_study.jobs.steps import StepError
+from dff_study.jobs.variants import VariantJob
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,12 +20,14 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('plan', help='config file of the trainings and variants')
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--seeds', type=int, nargs='+', help="in place of the plan's")
     parser.add_argument(
-        '--iterations', type=int, help='of every training, to try a plan out'
+        '--seeds', type=int, nargs='+', help='instead of those of the plan'
     )
     parser.add_argument(
-        '--report', action='store_true', help='print the tables of what is done'
+        '--iterations', type=int, help='of each training, to try a plan'
+    )
+    parser.add_argument(
+        '--report', action='store_true', help='only print the tables of finished tests'
     )
     return parser.parse_args()
 
@@ -39,9 +42,7 @@ def main() -> None:
         try:
             job.run()
         except StepError as error:
-            sys.exit(
-                f'\n{error}\nThe steps before are kept: run the same command again.'
-            )
+            sys.exit(f'\n{error}\nRun the same command again to continue from here.')
     print(job.report())
 
 

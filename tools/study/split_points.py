@@ -1,4 +1,4 @@
-"""Split N at several places; count, time and test each (paper Tab. 5).
+"""Count, time and test a model that is split at several layers (paper Tab. 5).
 
 Examples:
     python tools/study/split_points.py configs/vid/dff_rfcn_r101_vid.py \
@@ -47,13 +47,16 @@ def parse_args() -> argparse.Namespace:
         '--splits',
         type=parse_split,
         nargs='+',
-        help='layers in N_task (default: 0 1 5 12 21, or the next fewer that there '
-        'are), or names of stages that N_feat ends with',
+        help='numbers of layers in N_task (default: 0 1 5 12 21, or the next possible '
+        'ones below), or names of the last stages of N_feat',
     )
     parser.add_argument('--size', type=parse_size, required=True, help='HxW')
     parser.add_argument('--interval', type=int, help="l (default: the config's)")
     parser.add_argument(
-        '--repeats', type=int, default=5, help='timed rounds (default: 5); 0: no times'
+        '--repeats',
+        type=int,
+        default=5,
+        help='timed rounds (default: 5); 0 times nothing',
     )
     parser.add_argument(
         '--weights',
@@ -66,7 +69,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--test',
         action='store_true',
-        help="test the weights by offset on the config's data, 0 to l - 1",
+        help='test the weights on the data of the config, at offsets 0 to l - 1',
     )
     parser.add_argument('--figure', help='accuracy to show, such as mIoU')
     parser.add_argument('--device', default='cpu')
@@ -74,12 +77,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cpu-time',
         action='store_true',
-        help='CPU seconds instead of wall seconds, fair on a busy machine; one thread',
+        help='count CPU seconds, for a busy machine; uses one thread',
     )
     parser.add_argument(
         '--count-only',
         action='store_true',
-        help="compute nothing, count multiply-adds; for the paper's models",
+        help='only count multiply-adds, for models of the form of the paper',
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     return parser.parse_args()
@@ -111,7 +114,7 @@ def main() -> None:
     try:
         rows = job.run()
     except StepError as error:
-        sys.exit(f'\n{error}\nThe steps before are kept: run the same command again.')
+        sys.exit(f'\n{error}\nRun the same command again to continue from here.')
     paper = find_paper(Config.fromfile(args.config))
     table = tabulate_splits(rows, figure=args.figure, paper=paper)
     write_json(rows, args.out / 'splits.json')

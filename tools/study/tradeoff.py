@@ -1,4 +1,4 @@
-"""Accuracy against speed (paper Fig. 3); started again, it goes on where it was.
+"""Accuracy against speed (paper Fig. 3); a second start continues the first.
 
 Examples:
     python tools/study/tradeoff.py configs/plans/tradeoff_vid.yaml --out OUT
@@ -13,7 +13,8 @@ from pathlib import Path
 import dff  # noqa: F401  (registers the models)
 from dff.apis.dff_model import parse_size
 from dff.engine.memory import keep_freed_memory
-from dff_study.jobs.tradeoff import StepError, TradeoffJob
+from dff_study.jobs.steps import StepError
+from dff_study.jobs.tradeoff import TradeoffJob
 from dff_study.reports.tradeoff_plots import save_plots
 from dff_study.reports.tradeoff_table import tabulate_parts, tabulate_points, write_csv
 
@@ -39,22 +40,28 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='ROW=PATH',
-        help='weights of rows, which are then tested by offset; on the data',
+        help='weights of rows, to test by offset on the data of their configs',
     )
     parser.add_argument(
-        '--variants', type=Path, help='folder of run_variants.py: its figures by offset'
+        '--variants',
+        type=Path,
+        help='folder of run_variants.py, for its figures by offset',
     )
-    parser.add_argument('--rows', nargs='+', help="some of the plan's")
-    parser.add_argument('--report', action='store_true', help='only of what is done')
-    parser.add_argument('--size', type=parse_size, help="HxW, in place of the plan's")
-    parser.add_argument('--repeats', type=int, help='likewise')
-    parser.add_argument('--stream', type=int, help='likewise: l of the whole stream')
-    parser.add_argument('--device', help='to time on (default: cpu)')
+    parser.add_argument('--rows', nargs='+', help='only these rows of the plan')
+    parser.add_argument(
+        '--report', action='store_true', help='only report finished rows'
+    )
+    parser.add_argument(
+        '--size', type=parse_size, help='HxW, instead of that of the plan'
+    )
+    parser.add_argument('--repeats', type=int, help='instead of those of the plan')
+    parser.add_argument('--stream', type=int, help='l of the whole stream')
+    parser.add_argument('--device', help='default: cpu')
     parser.add_argument('--threads', type=int, help='on the CPU (default: 2)')
     parser.add_argument(
         '--cpu-time',
         action='store_true',
-        help='CPU seconds instead of wall seconds, fair on a busy machine; one thread',
+        help='count CPU seconds, for a busy machine; uses one thread',
     )
     return parser.parse_args()
 
@@ -80,9 +87,7 @@ def main() -> None:
         try:
             job.run()
         except StepError as error:
-            sys.exit(
-                f'\n{error}\nThe steps before are kept: run the same command again.'
-            )
+            sys.exit(f'\n{error}\nRun the same command again to continue from here.')
     points = job.read()
     write_csv(points, args.out / 'tradeoff.csv')
     pictures = save_plots(points, args.out, figure=job.figure)

@@ -1,10 +1,8 @@
-"""Speed of one DFF model: key frames and others, and a whole stream to check them."""
+"""Speed of one DFF model: key frames and others, and a whole stream as a check."""
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,18 +24,21 @@ from dff.models.key_frame import FixedKeyFrameScheduler
 
 @dataclass(frozen=True)
 class SpeedSettings:
-    """What was timed, and how.
+    """What to time, and how.
 
     Attributes:
         config: Path from the folder of configs.
-        checkpoint: Its weights; None is seeded random ones.
+        checkpoint: Its weights; None is random ones from a fixed seed.
         size: (H, W) of the frames.
-        interval: l of the rounds from which key frames and others are timed.
-        repeats: Rounds; half as many, rounded up, of the whole stream.
+        interval: l of the rounds in which key frames and others are timed.
+        repeats: Number of rounds; half of it, rounded up, for the whole stream.
         stream: l of the whole stream.
         device: Of torch.
         threads: On the CPU.
-        is_cpu_time: Whether seconds are of the CPU; else of the wall.
+        is_cpu_time: Whether to count CPU seconds instead of wall seconds.
+
+    Raises:
+        ValueError: A number is too small, or CPU time is asked for several threads.
     """
 
     config: str
@@ -63,55 +64,16 @@ class SpeedSettings:
             )
 
 
-def check_settings(path: Path, wanted: SpeedSettings) -> None:
-    """Refuse a file that holds a measurement of something else.
-
-    Raises:
-        ValueError: It does.
-    """
-    found = read_speed(path)
-    if found is None:
-        return
-    refuse_other(path, found['settings'], asdict(wanted))
-
-
-def refuse_other(
-    path: Path, measured: Mapping[str, Any], wanted: Mapping[str, Any]
-) -> None:
-    """Refuse a file that was measured in another way than is asked for now.
-
-    Args:
-        path: The file.
-        measured: Name and value of each setting that it tells.
-        wanted: Those of now.
-
-    Raises:
-        ValueError: They differ; names each.
-    """
-    now = json.loads(json.dumps(wanted))  # tuples become lists
-    other = {n: (measured.get(n), v) for n, v in now.items() if measured.get(n) != v}
-    if other:
-        told = ', '.join(f'{n} {was!r}, not {is_!r}' for n, (was, is_) in other.items())
-        raise ValueError(
-            f'{path} was measured with {told}: give another --out, or remove it'
-        )
-
-
-def read_speed(path: Path) -> dict[str, Any] | None:
-    """Read what `measure_speed` gave; None where there is no file."""
-    return json.loads(path.read_text()) if path.is_file() else None
-
-
 def measure_speed(model: nn.Module, settings: SpeedSettings) -> dict[str, Any]:
     """Time a model by its settings.
 
     Args:
         model: DFF model in eval mode with a fixed scheduler of `settings.interval`.
-        settings: Its `config` and `checkpoint` are only noted.
+        settings: Its `config` and `checkpoint` are only recorded.
 
     Returns:
-        `settings`; `benchmark` as `summarise` gives it; `rounds`, the median seconds
-        of `frame`, `key` and `propagated` in each; `stream`: its `interval`, the
+        `settings`; `benchmark`, see `summarise`; `rounds`, the median seconds of
+        `frame`, `key` and `propagated` in each; `stream`: its `interval`, the
         `rounds` (Frame, stream) in seconds, and `speedup`, their median ratio.
     """
     clock = time.process_time if settings.is_cpu_time else time.perf_counter
@@ -150,13 +112,13 @@ def measure_speed(model: nn.Module, settings: SpeedSettings) -> dict[str, Any]:
 
 
 def _is_counted(model: nn.Module) -> bool:
-    """Tell whether F computes with torch; OpenCV's work is in no multiply-adds."""
+    """Return whether F computes with torch; MACs of OpenCV are not counted."""
     name = type(model.propagation.flow_estimator).__name__
     return not name.startswith('Classical')
 
 
 def by_round(timings: Timings, interval: int) -> list[dict[str, float]]:
-    """Give the median seconds of each round of one key frame and l - 1 others."""
+    """Return the median seconds of each round of one key frame and l - 1 others."""
     rounds = []
     for index, key in enumerate(timings.key):
         frame = timings.frame[index * interval : (index + 1) * interval]
@@ -175,12 +137,12 @@ def time_streams(
     clock: Callable[[], float] = time.perf_counter,
     on_frame: Callable[[], None] = lambda: None,
 ) -> list[tuple[float, float]]:
-    """Time l frames by the image model and as a stream, each as a whole.
+    """Time l frames with the image model and as a stream, each as a whole.
 
     Args:
-        model: DFF model in eval mode; its scheduler becomes one of `len(frames)`.
+        model: DFF model in eval mode; its scheduler is replaced, with l = len(frames).
         frames: uint8 (3, H, W); the first is the key frame.
-        repeats: Rounds.
+        repeats: Number of rounds.
         clock: See `Stopwatch`.
         on_frame: Called after each frame.
 

@@ -1,4 +1,4 @@
-"""What each place to split N costs, and whether key frames stay (paper Tab. 5)."""
+"""Cost of each split of N, and whether key frames equal Frame (paper Tab. 5)."""
 
 import time
 from collections.abc import Mapping
@@ -25,22 +25,25 @@ from dff.models.seam.split_point import BehindScores, numbered_splits
 Split = int | str
 PAPER_SPLITS = (0, 1, 5, 12, 21)  # paper Tab. 5
 SCALE = 'propagation.flow_estimator.predict_scale.'
-TIMED_FRAMES = 3  # a key frame and two others a round
+TIMED_FRAMES = 3  # per round: a key frame and two others
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """What is measured, and how.
+    """What to measure, and how.
 
     Attributes:
         size: (H, W) of the frames.
         interval: l of the predicted and the measured speed-up, and of the test.
-        repeats: Rounds of a key frame and two others; 0 times nothing.
-        is_counted_only: Whether nothing is computed, only multiply-adds are counted;
-            for models of the paper's form.
+        repeats: Number of rounds of a key frame and two others; 0 times nothing.
+        is_counted_only: Whether to only count multiply-adds; for models of the form
+            of the paper.
         device: Of torch.
         threads: On the CPU.
-        is_cpu_time: Whether seconds are of the CPU; else of the wall.
+        is_cpu_time: Whether to count CPU seconds instead of wall seconds.
+
+    Raises:
+        ValueError: A number is too small, or CPU time is asked for several threads.
     """
 
     size: tuple[int, int]
@@ -65,31 +68,31 @@ class SplitSettings:
 
 
 def default_splits(model: nn.Module) -> list[int]:
-    """Give the splits of Table 5, or the next ones with fewer layers in N_task.
+    """Return the splits of Table 5, or the next possible ones with fewer layers.
 
     Raises:
-        ValueError: If the image model is not of the paper's form.
+        ValueError: The image model is not of the form of the paper.
     """
     known = sorted(numbered_splits(model))
-    found = {max(k for k in known if k <= split) for split in PAPER_SPLITS}
-    return sorted(found)
+    return sorted({max(k for k in known if k <= split) for split in PAPER_SPLITS})
 
 
 def fill_split(model: nn.Module, state_dict: Mapping[str, Tensor]) -> bool | None:
     """Load weights that were trained at this split, or at another.
 
-    All layers but the one of the scale field are the same wherever N is split. Where
-    that one has other channels or is not there, it gives S = 1.
+    Only the layer of the scale field depends on the split. If the weights of this
+    layer are missing or have another shape, it is set to return S = 1.
 
     Args:
         model: DFF model.
-        state_dict: Of it, or of the image model alone; F then keeps its weights.
+        state_dict: Of a DFF model, or of the image model alone; F then keeps its
+            weights.
 
     Returns:
-        Whether the scale is as it was trained; None where F has no trained weights.
+        Whether the scale is as trained; None if F has no trained weights.
 
     Raises:
-        ValueError: If a weight of the image model is missing or does not fit.
+        ValueError: A weight of the image model is missing or does not fit.
     """
     prefix = f'{model.wrapped_name}.'
     own = model.state_dict()
@@ -119,11 +122,15 @@ def fill_split(model: nn.Module, state_dict: Mapping[str, Tensor]) -> bool | Non
 
 @torch.no_grad()
 def compare_key_frame(model: nn.Module, frame: Tensor) -> tuple[float, int]:
-    """Predict a frame as a key frame and by the image model alone.
+    """Predict a frame as a key frame and with the image model alone.
+
+    Args:
+        model: DFF model in eval mode.
+        frame: uint8 (3, H, W).
 
     Returns:
-        The largest difference of any value (0: bit for bit equal; infinite where they
-        are not even as many), and how many values there are.
+        The largest difference of any value (0 if bit for bit equal, infinite if the
+        numbers of values differ), and the number of values.
     """
     with model.seam.post_processing():
         data = make_data(model, frame, 0)
@@ -147,16 +154,16 @@ def _values(result: Any) -> list[Tensor]:
 
 @torch.no_grad()
 def count_layers(model: nn.Module, frame: Tensor) -> Complexity:
-    """Count the layers of a model of the paper's form, computing nothing.
+    """Count multiply-adds of a model of the form of the paper from shapes only.
 
-    What comes behind the score layers has none.
+    What follows the score layers is not counted.
 
     Args:
         model: DFF model in eval mode.
         frame: uint8 (3, H, W).
 
     Raises:
-        ValueError: If the image model is not of the paper's form.
+        ValueError: The image model is not of the form of the paper.
     """
     numbered_splits(model.image_model)
     image, _ = preprocess(model, make_data(model, frame, 0))
@@ -176,18 +183,18 @@ def _task_layers(seam: FeatureSeam, feats: Any) -> None:
 
 
 def measure_split(model: nn.Module, settings: SplitSettings) -> dict[str, Any]:
-    """Count and time a model that is split somewhere, beside its image model.
+    """Count and time a split model and its image model.
 
     Args:
         model: DFF model in eval mode, scheduler of interval `TIMED_FRAMES`.
-        settings: See there.
+        settings: What to measure.
 
     Returns:
-        `propagated`: stride and channels of each map; `macs` a part; `ratio`, r of Eq.
-        (5), and `predicted`, the speed-up that follows; `milliseconds` of `frame`,
-        `key`, `other` and the parts, and `speedup`, the one that follows from whole
-        frames (None without rounds); `key_frame_gap` and `key_frame_values`, see
-        `compare_key_frame` (None where nothing is computed).
+        `propagated`: stride and channels of each map; `macs` per part; `ratio`, r of
+        Eq. (5), and the `predicted` speed-up; `milliseconds` of `frame`, `key`,
+        `other` and the parts, and the measured `speedup` (None without rounds);
+        `key_frame_gap` and `key_frame_values`, see `compare_key_frame` (None if only
+        multiply-adds are counted).
     """
     frames = moving_frames(settings.size, TIMED_FRAMES)
     flow = model.propagation.flow_estimator

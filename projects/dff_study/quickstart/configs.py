@@ -1,4 +1,4 @@
-"""The configs of the quick start: the shipped ones, with its data and folders."""
+"""Configs of the quick start: the shipped ones, with its data and folders."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from mmengine.config import Config
 from dff.files import write_atomically
 
 FLOW = 'flow/flownets_quarter_chained_synthetic.py'
-# The models with key frames. Those that have no flow network have nothing to train:
-# they run on the weights of Frame.
+# Models with key frames. Those without a flow network need no training: they use the
+# weights of Frame.
 LABELS = dict(dff='DFF, FlowNet', dis='DFF, DIS flow', copy='key features copied')
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is done with the videos.
+    """Detection or segmentation.
 
     Attributes:
-        title: Of the task.
-        stem: Of the shipped configs, MODEL in `mini/frame_MODEL_synthetic.py`.
-        wrapped: What the video model calls the image model.
+        title: Name to show.
+        stem: MODEL in `mini/frame_MODEL_synthetic.py`, the shipped config.
+        wrapped: Name of the image model in the video model.
         stride: Of the features.
-        metric: Of the tests, config.
-        figure: Its figure that is shown.
-        label: What the figure is called.
-        unit: What the figure is multiplied by.
-        starts_from: Name of the task whose Frame backbone this one's starts from.
+        metric: Config of the metric of the tests.
+        figure: Figure of the metric to show.
+        label: Name of the figure to show.
+        unit: Factor of the figure.
+        starts_from: Task whose Frame backbone this Frame starts from.
     """
 
     title: str
@@ -75,7 +75,7 @@ TASKS = dict(
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the results.
+    """All that decides the results.
 
     Attributes:
         size: (width, height) of the videos.
@@ -83,10 +83,10 @@ class Settings:
         test: The same for testing.
         speed: Of the shapes: at 0.5 they move by up to 20 pixels within l frames.
         interval: l, also the number of offsets.
-        iterations: Of each training; None is what its config says.
-        batch_size: Of each training, likewise.
-        repeats: Rounds of l frames that are timed.
-        tasks: Names of the tasks.
+        iterations: Of each training; None uses those of its config.
+        batch_size: Of each training; None likewise.
+        repeats: Number of timed rounds of l frames.
+        tasks: Keys of `TASKS`.
     """
 
     size: tuple[int, int] = (256, 192)
@@ -98,6 +98,11 @@ class Settings:
     batch_size: int | None = None
     repeats: int = 5
     tasks: tuple[str, ...] = tuple(TASKS)
+
+    def frame_tasks(self) -> list[str]:
+        """Return the tasks whose Frame is trained: `tasks` and what they start from."""
+        starts = [TASKS[task].starts_from for task in self.tasks]
+        return [task for task in TASKS if task in (*self.tasks, *starts)]
 
 
 FULL = Settings()
@@ -128,31 +133,41 @@ class QuickStartConfigs:
         return self.out / 'configs' / f'{name}.py'
 
     def last(self, name: str) -> Path:
-        """Return the checkpoint that a training ends with."""
-        last = Config.fromfile(self.path(name)).train_cfg.max_iters
+        """Return the last checkpoint of a training."""
+        last = self.settings.iterations
+        if last is None:
+            shipped = self.root / 'configs' / self._base(name)
+            last = Config.fromfile(shipped).train_cfg.max_iters
         return self.out / name / f'iter_{last}.pth'
 
     def weights(self, name: str) -> Path:
-        """Return the checkpoint that a model is tested with."""
+        """Return the checkpoint with which a model is tested."""
         task, kind = name.split('_')
         return self.last(name if kind == 'dff' else f'{task}_frame')
 
     def write(self) -> None:
-        """Write them; those that start from others come after them."""
-        self._write('flow', FLOW, self._flow_changes())
-        for name in self.settings.tasks:
-            for kind in ('frame', *LABELS):
-                changes = self._task_changes(name, kind)
-                self._write(f'{name}_{kind}', TASKS[name].base(kind), changes)
+        """Write all configs; those that start from others come after them."""
+        self._write('flow', self._flow_changes())
+        for name in self.settings.frame_tasks():
+            kinds = ('frame', *LABELS) if name in self.settings.tasks else ('frame',)
+            for kind in kinds:
+                self._write(f'{name}_{kind}', self._task_changes(name, kind))
 
-    def _write(self, name: str, base: str, changes: dict[str, Any]) -> None:
-        path = str(self.root / 'configs' / base)
+    def _base(self, name: str) -> str:
+        """Return the shipped config of a model, from the folder of configs."""
+        if name == 'flow':
+            return FLOW
+        task, kind = name.split('_')
+        return TASKS[task].base(kind)
+
+    def _write(self, name: str, changes: dict[str, Any]) -> None:
+        path = str(self.root / 'configs' / self._base(name))
         text = f'_base_ = {path!r}\n{Config(changes).pretty_text}'
         with write_atomically(self.path(name)) as temporary:
             temporary.write_text(text)
 
     def _common(self, name: str) -> dict[str, Any]:
-        """Give what changes in every training."""
+        """Return the changes of each training."""
         given = self.settings
         dataset = dict(dataset=dict(data_root=f'{self.out}/data/'))
         train: dict[str, Any] = dict(dataset=dataset)
@@ -175,7 +190,7 @@ class QuickStartConfigs:
         data = dict(data_root=f'{self.out}/data/')
         changes['test_dataloader'] = dict(dataset=dict(dataset=data))
         changes['test_evaluator'] = [dict(task.metric)]
-        # The tests have steps of their own.
+        # tests are separate steps
         changes.update(dict.fromkeys(('val_cfg', 'val_dataloader', 'val_evaluator')))
         model: dict[str, Any] = {}
         if task.starts_from is not None:

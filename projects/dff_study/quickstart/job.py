@@ -1,20 +1,19 @@
-"""The quick start: synthetic videos, frame models, their DFF versions, what it gives.
+"""The quick start: synthetic videos, Frame and DFF models, and what they reach.
 
-Every training and test is a command, of `tools/train.py` or `tools/test.py` on a
-config written to `OUT/configs`; each can be run again by hand.
+Each training and test is a command, of `tools/train.py` or `tools/test.py` on a config
+in `OUT/configs`; you can run each by hand.
 """
 
 import json
 import os
-import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from dff.converters.data import write_synthetic_set
-from dff.files import write_json
 from dff.visualization.offset_curves import Curve
-from dff_study.jobs.steps import Step, run_command, run_steps
+from dff_study.jobs.job import Job
+from dff_study.jobs.steps import Step
 
 from .configs import FULL, LABELS, TASKS, QuickStartConfigs, Settings
 from .report import (
@@ -29,61 +28,48 @@ from .report import (
     time_models,
 )
 
-LANES = 2  # small models gain little from a second core: two of them gain all
+LANES = 2  # small models hardly use a second core, so two of them run side by side
+VIDEOS = dict(det='boxes.mp4', seg='labels.mp4')
 
 
-class QuickStart:
-    """The job, as steps that are skipped where they are done.
+class QuickStart(Job):
+    """Make videos, train and test the models, and show the results.
 
     Args:
-        root: Folder that holds `configs` and `tools`.
+        root: See :class:`~dff_study.jobs.job.Job`.
         out: Folder to write.
-        settings: Sizes and lengths.
+        settings: Sizes, lengths and tasks.
     """
 
     def __init__(self, root: Path, out: Path, settings: Settings = FULL) -> None:
-        self.root, self.out = root.resolve(), out.resolve()
+        cores = len(os.sched_getaffinity(0))
+        lanes = min(LANES, cores)
+        out = out.resolve()
+        super().__init__(root, out, cwd=out, lanes=lanes, threads=cores // lanes)
         self.settings = settings
         self.configs = QuickStartConfigs(self.root, self.out, settings)
-        self.videos = {
-            task: self.out / name
-            for task, name in dict(det='boxes.mp4', seg='labels.mp4').items()
-            if task in settings.tasks
-        }
+        self.videos = {task: self.out / VIDEOS[task] for task in settings.tasks}
         names = ('flow.jpg', 'offsets.png', 'results.md')
         self.flow, self.curves, self.table = (self.out / name for name in names)
-        cores = len(os.sched_getaffinity(0))
-        self.lanes = min(LANES, cores)
-        self.threads = cores // self.lanes
 
     def run(self) -> None:
-        """Do what is not done yet.
-
-        Raises:
-            ValueError: The folder holds a run with other settings.
-            StepError: A step failed.
-        """
-        self._claim()
+        """Run the steps that are not finished. For what it raises see `run_steps`."""
+        self.check_steps()
         self.configs.write()
-        run_steps(self._steps(), self.out, lanes=self.lanes)
+        self.run_steps()
 
-    def _claim(self) -> None:
-        """Refuse a folder in which other settings were at work."""
-        path, ours = self.out / 'settings.json', asdict(self.settings)
-        if path.is_file() and json.loads(path.read_text()) != json.loads(
-            json.dumps(ours)
-        ):
-            raise ValueError(
-                f'{self.out} holds a run with other settings (settings.json): delete '
-                'it, or choose another folder with --out'
-            )
-        write_json(ours, path)
-
-    def _steps(self) -> list[Step]:
+    def steps(self) -> list[Step]:
+        """Return making videos, trainings, tests, pictures and the table."""
         tasks = self.settings.tasks
         sets = tuple(self.out / f'data/annotations/{n}.json' for n in ('train', 'test'))
-        steps = [Step('data', 'make synthetic videos', self._make_data, sets)]
-        steps += self._trainings()
+        data = Step(
+            'data',
+            'make synthetic videos',
+            self._make_data,
+            sets,
+            settings=asdict(self.settings),
+        )
+        steps = [data, *self._trainings()]
         for task in tasks:
             steps += self._tests(task)
         for task in tasks:
@@ -98,11 +84,16 @@ class QuickStart:
         ]
 
     def _trainings(self) -> list[Step]:
-        """Give the trainings; the slow ones first, so that no lane waits long."""
-        tasks = self.settings.tasks
-        models = {f'{t}_frame': f'train Frame, {TASKS[t].title}' for t in tasks}
+        """Return the trainings; the slowest first, so that no lane waits long."""
+        models = {
+            f'{task}_frame': f'train Frame, {TASKS[task].title}'
+            for task in self.settings.frame_tasks()
+        }
         models['flow'] = 'pre-train a FlowNet on the videos (no labels)'
-        models |= {f'{t}_dff': f'train DFF, {TASKS[t].title}' for t in tasks}
+        models |= {
+            f'{task}_dff': f'train DFF, {TASKS[task].title}'
+            for task in self.settings.tasks
+        }
         steps = []
         for model, title in sorted(models.items(), key=lambda m: m[0] != 'flow'):
             task = TASKS.get(model.partition('_')[0])
@@ -130,7 +121,7 @@ class QuickStart:
                 steps.append(Step(f'offsets_{model}', title, run, (out,), needs))
         return steps
 
-    def _make_data(self, step: Step, log: Path) -> None:
+    def _make_data(self, log: Path) -> None:
         given = self.settings
         for seed, name in enumerate(('train', 'test')):
             videos, frames = getattr(given, name)
@@ -144,42 +135,39 @@ class QuickStart:
                 speed=given.speed,
             )
 
-    def _train(self, model: str, step: Step, log: Path) -> None:
-        is_begun = (self.out / model / 'last_checkpoint').is_file()
-        self._tool('train.py', model, *(['--resume'] if is_begun else []), log=log)
+    def _train(self, model: str, log: Path) -> None:
+        self.train(self.configs.path(model), self.out / model, log)
 
-    def _test(self, model: str, step: Step, log: Path, *options: str) -> None:
-        weights = str(self.configs.weights(model))
-        work_dir = ('--work-dir', str(self.out / 'tests' / step.name))
-        self._tool('test.py', model, weights, *work_dir, *options, log=log)
+    def _test(self, model: str, log: Path) -> None:
+        self._test_model(model, 'test', log)
 
-    def _test_offsets(self, model: str, step: Step, log: Path) -> None:
-        options = ['--offsets', str(self.settings.interval)]
-        options += ['--offsets-out', str(self._offset_file(model))]
-        self._test(model, step, log, *options)
+    def _test_offsets(self, model: str, log: Path) -> None:
+        offsets = ['--offsets', self.settings.interval]
+        offsets += ['--offsets-out', self._offset_file(model)]
+        self._test_model(model, 'offsets', log, *offsets)
 
-    def _tool(self, tool: str, model: str, *options: str, log: Path) -> None:
-        script, config = self.root / 'tools' / tool, self.configs.path(model)
-        command = [sys.executable, str(script), str(config), *options]
-        run_command(command, log, cwd=self.out, threads=self.threads)
+    def _test_model(self, model: str, kind: str, log: Path, *arguments: str) -> None:
+        files = (self.configs.path(model), self.configs.weights(model))
+        work_dir = ('--work-dir', self.out / 'tests' / f'{kind}_{model}')
+        self.tool('test.py', *files, *work_dir, *arguments, log=log)
 
-    def _write_video(self, task: str, step: Step, log: Path) -> None:
+    def _write_video(self, task: str, log: Path) -> None:
         save_demo(self._model(f'{task}_dff'), self._test_videos(), self.videos[task])
 
-    def _draw_flow(self, step: Step, log: Path) -> None:
+    def _draw_flow(self, log: Path) -> None:
         task = self.settings.tasks[0]
         models = {LABELS[kind]: self._model(f'{task}_{kind}') for kind in LABELS}
         del models[LABELS['copy']]
         save_flow_picture(models, self._test_videos()[0], self.flow)
 
-    def _plot(self, step: Step, log: Path) -> None:
+    def _plot(self, log: Path) -> None:
         curves = {
             f'{TASKS[task].title}, {TASKS[task].label}': self._read_curves(task)
             for task in self.settings.tasks
         }
         save_curves(curves, self.curves)
 
-    def _tabulate(self, step: Step, log: Path) -> None:
+    def _tabulate(self, log: Path) -> None:
         results = {}
         for name in self.settings.tasks:
             task = TASKS[name]
@@ -195,8 +183,8 @@ class QuickStart:
                 offsets=self._read_curves(name),
                 speeds=time_models(models, video, repeats=repeats),
             )
-        details = {title: asdict(found) for title, found in results.items()}
-        print(save_table(make_table(results), self.table, details=details))
+        details = {title: asdict(result) for title, result in results.items()}
+        save_table(make_table(results), self.table, details=details)
 
     def _read_curves(self, name: str) -> dict[str, Curve]:
         task = TASKS[name]
@@ -206,7 +194,7 @@ class QuickStart:
         )
 
     def _read_stream(self, model: str, figure: str) -> float:
-        """Read a figure off the newest log of a test, mmengine's json lines."""
+        """Read a figure from the newest log of a test, JSON lines of mmengine."""
         folder = self.out / 'tests' / f'test_{model}'
         logs = sorted(folder.glob('*/*.json'))
         if not logs:

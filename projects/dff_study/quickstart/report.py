@@ -1,4 +1,4 @@
-"""What the quick start shows of its models: video, flow picture, curves, table."""
+"""Results of the quick start: videos, a picture of the flow, curves and a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,11 @@ import cv2
 import numpy as np
 import torch
 from mmengine.structures import BaseDataElement, PixelData
-from terminaltables import AsciiTable
 
 from dff.apis import VideoInferencer, open_frames
 from dff.cost.benchmark import count_model, time_model
 from dff.cost.benchmark_report import summarise
 from dff.files import write_atomically, write_json
-from dff.markdown import to_markdown
 from dff.visualization import (
     VideoVisualizer,
     VideoWriter,
@@ -25,6 +23,7 @@ from dff.visualization import (
     flow_to_color,
 )
 from dff.visualization.offset_curves import Curve, plot_panels, read_curve
+from dff_study.reports.tables import rows_to_markdown
 
 ZOOM = 3  # the synthetic frames are too small for captions
 DEMO_FPS = 10
@@ -33,19 +32,19 @@ SCORE_THR = 0.4
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A trained model: its config and checkpoint, run at an interval."""
+    """Config and checkpoint of a trained model, and its key frame interval."""
 
     config: str
     checkpoint: str
     interval: int
 
     def load(self) -> VideoInferencer:
-        """Build it."""
+        """Build the model."""
         return VideoInferencer(self.config, self.checkpoint, interval=self.interval)
 
 
 def save_demo(model: ModelFiles, videos: Sequence[Path], out: Path) -> None:
-    """Write the videos, folders of frames, with their boxes or labels in a row."""
+    """Write one video of the results on several videos (folders of frames)."""
     inferencer = model.load()
     visualizer = VideoVisualizer(inferencer.dataset_meta, score_thr=SCORE_THR)
     with VideoWriter(out, fps=DEMO_FPS) as writer:
@@ -67,10 +66,10 @@ def _enlarge_results(sample: BaseDataElement) -> None:
 
 
 def save_flow_picture(models: Mapping[str, ModelFiles], video: Path, out: Path) -> None:
-    """Draw key, cur, flow and the key frame warped by it, one row a model.
+    """Draw a row per model: key, cur, flow and the key frame warped with it.
 
-    The frames are the first of the video and the last that is propagated from it;
-    the colours are Middlebury's, their full strength the longest motion of all.
+    The frames are the first of the video and the last that is propagated from it. The
+    colours are those of Middlebury; the longest motion of all rows has full strength.
     """
     views = {label: _view_flow(files, video) for label, files in models.items()}
     longest = max(np.linalg.norm(view.flow, axis=2).max() for view in views.values())
@@ -126,16 +125,16 @@ def _enlarge(image: np.ndarray) -> np.ndarray:
 def read_curves(
     files: Mapping[str, Path], *, copied: str, figure: str, unit: float = 1.0
 ) -> dict[str, Curve]:
-    """Read a figure by offset, with Frame's in front.
+    """Read a figure by offset, for Frame and other models.
 
-    Frame on the same frames is what the model that copies features gives at offset
-    0: its weights are Frame's, and there every frame is a key frame.
+    Frame is offset 0 of the model that copies features: it has the weights of Frame,
+    and at offset 0 each frame is a key frame.
 
     Args:
         files: Of `PerOffsetMetric`, by label.
-        copied: Label of that model.
-        figure: Its name.
-        unit: What it is multiplied by.
+        copied: Label of the model that copies features.
+        figure: Name of the figure.
+        unit: Factor of the figure.
     """
     curves = {
         label: {o: unit * value for o, value in read_curve(path, figure)[1].items()}
@@ -146,7 +145,7 @@ def read_curves(
 
 
 def save_curves(curves: Mapping[str, Mapping[str, Curve]], out: Path) -> None:
-    """Plot figures by offset, a panel a figure."""
+    """Plot figures by offset, with a panel per figure."""
     with write_atomically(out) as temporary:
         plot_panels(curves).savefig(temporary, dpi=150)
 
@@ -157,7 +156,7 @@ def time_models(
     """Time each model against the Frame model inside it, on one interval of a video.
 
     Returns:
-        What `benchmark.summarise` gives, by label.
+        Results of `summarise`, by label.
     """
     summaries = {}
     for label, files in models.items():
@@ -175,13 +174,13 @@ def time_models(
 
 @dataclass(frozen=True)
 class TaskResults:
-    """What the models of one task give, by their label, Frame first.
+    """Results of the models of one task by label, Frame first.
 
     Attributes:
-        label: Of the figure of accuracy.
+        label: Name of the accuracy.
         streams: Accuracy with key frames at the fixed interval.
         offsets: Accuracy by offset.
-        speeds: Of `time_models`; Frame is in each of them.
+        speeds: From `time_models`; each includes Frame.
     """
 
     label: str
@@ -191,7 +190,7 @@ class TaskResults:
 
 
 def make_table(results: Mapping[str, TaskResults]) -> list[list[str]]:
-    """Lay out accuracy and speed of the tasks one below the other, a column a model."""
+    """Return accuracy and speed of the tasks as rows, with a column per model."""
     labels = list(next(iter(results.values())).offsets)
     rows = [['', *labels]]
     for title, found in results.items():
@@ -234,14 +233,9 @@ def _task_rows(found: TaskResults, labels: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def save_table(rows: Sequence[Sequence[str]], out: Path, *, details: dict) -> str:
-    """Write the table as Markdown, and with all details as JSON beside it.
-
-    Returns:
-        The table to print.
-    """
+def save_table(rows: Sequence[Sequence[str]], out: Path, *, details: dict) -> None:
+    """Write the table as Markdown, and the table with all details as JSON."""
     rows = [[cell.replace('nan', '-') for cell in row] for row in rows]
     with write_atomically(out) as temporary:
-        temporary.write_text(to_markdown(rows[0], rows[1:]) + '\n')
+        temporary.write_text(rows_to_markdown(rows[0], rows[1:]) + '\n')
     write_json(dict(table=rows, **details), out.with_suffix('.json'))
-    return AsciiTable(rows).table

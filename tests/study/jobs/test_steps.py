@@ -1,20 +1,24 @@
 import sys
 import time
+from functools import partial
 
 import pytest
 
-from dff_study.jobs.steps import Step, StepError, run_command, run_steps
+from dff_study.jobs.commands import run_command
+from dff_study.jobs.steps import Step, StepError, run_steps
 
 
 def make_steps(folder, calls, *, broken=()):
-    def action(step, log):
-        calls.append(step.name)
-        if step.name in broken:
+    def action(name, log):
+        assert log == folder / f'logs/{name}.log'
+        calls.append(name)
+        if name in broken:
             raise ValueError('no good')
-        (folder / f'{step.name}.txt').write_text('x')
+        (folder / f'{name}.txt').write_text('x')
 
     return [
-        Step(name, f'do {name}', action, (folder / f'{name}.txt',)) for name in 'abc'
+        Step(name, f'do {name}', partial(action, name), (folder / f'{name}.txt',))
+        for name in 'abc'
     ]
 
 
@@ -42,7 +46,7 @@ def test_a_step_is_done_again_where_its_file_or_its_stamp_is_gone(tmp_path):
 
 
 def test_a_step_that_writes_nothing_is_an_error(tmp_path):
-    step = Step('a', 'do a', lambda step, log: None, (tmp_path / 'never',))
+    step = Step('a', 'do a', lambda log: None, (tmp_path / 'never',))
     with pytest.raises(StepError, match='"do a" did not write .*never'):
         run_steps([step], tmp_path)
     assert not list(tmp_path.glob('logs/*.done'))
@@ -51,12 +55,15 @@ def test_a_step_that_writes_nothing_is_an_error(tmp_path):
 def lane_steps(calls, needs):
     """Steps that say when they begin and end; `needs` by name."""
 
-    def action(step, log):
-        calls.append(f'{step.name} begins')
+    def action(name, log):
+        calls.append(f'{name} begins')
         time.sleep(0.2)
-        calls.append(f'{step.name} ends')
+        calls.append(f'{name} ends')
 
-    return [Step(n, f'do {n}', action, needs=given) for n, given in needs.items()]
+    return [
+        Step(n, f'do {n}', partial(action, n), needs=given)
+        for n, given in needs.items()
+    ]
 
 
 def test_steps_run_beside_each_other_as_their_needs_allow(tmp_path):
@@ -73,7 +80,7 @@ def test_steps_run_beside_each_other_as_their_needs_allow(tmp_path):
 
 
 def test_a_failure_lets_the_step_beside_it_end(tmp_path, capsys):
-    def fail(step, log):
+    def fail(log):
         raise ValueError('no good')
 
     calls = []
@@ -89,6 +96,27 @@ def test_unknown_needs_are_named(tmp_path):
     steps = [Step('a', 'do a', print, needs=('b',)), Step('b', 'do b', print)]
     with pytest.raises(ValueError, match=r"step a needs \['b'\]"):
         run_steps(steps, tmp_path)
+
+
+def test_other_settings_of_a_finished_step_are_refused(tmp_path):
+    calls = []
+
+    def run(**settings):
+        steps = [
+            Step('a', 'do a', lambda log: calls.append('a'), settings=settings),
+            Step('b', 'do b', lambda log: calls.append('b')),
+        ]
+        run_steps(steps, tmp_path)
+
+    run(size=(1, 2), weights=None)
+    run(size=[1, 2], weights=None)
+    assert calls == ['a', 'b']
+    message = r'other settings: "do a" had size \[1, 2\], not \[1, 3\]. Choose another'
+    with pytest.raises(ValueError, match=message):
+        run(size=(1, 3), weights=None)
+    (tmp_path / 'logs/a.done').unlink()
+    run(size=(1, 3), weights=None)
+    assert calls == ['a', 'b', 'a']
 
 
 PROGRAM = """

@@ -12,7 +12,6 @@ from mmengine.config import Config
 from dff_study.jobs import tradeoff
 from dff_study.jobs.row_speed import (
     SpeedSettings,
-    check_settings,
     measure_speed,
     time_streams,
 )
@@ -21,7 +20,6 @@ from dff_study.reports.tradeoff_plots import save_plots
 from dff_study.reports.tradeoff_table import (
     average_over_offsets,
     make_points,
-    read_csv,
     tabulate_points,
     write_csv,
 )
@@ -83,8 +81,9 @@ def test_speed_ups_are_over_the_reference():
     assert (big.accuracy, big.accuracy_spread, big.runs) == (70.0, 1.5, 3)
     assert (small.accuracy, small.runs) == (None, 0)
     table = tabulate_points(points, 'mIoU')
-    assert '| big | 2 | 70.0 ± 1.5 | 60.0 | 16.67 | 1.67 |' in table
-    assert '| small | 2 | - | 30.0 | 33.33 | 3.33 |' in table
+    rows = [[c.strip() for c in line.split('|')] for line in table.splitlines()[2:]]
+    assert rows[0][1:7] == ['big', '2', '70.0 ± 1.5', '60.0', '16.67', '1.67']
+    assert rows[1][1:7] == ['small', '2', '-', '30.0', '33.33', '3.33']
     with pytest.raises(ValueError, match="'other', which is not timed; .*'big'"):
         make_points(speeds, accuracies, [2], reference='other')
 
@@ -102,7 +101,6 @@ def test_csv_and_pictures(tmp_path):
     write_csv(points, tmp_path / 'points.csv')
     with (tmp_path / 'points.csv').open() as file:
         lines = list(csv.DictReader(file))
-    assert lines == read_csv(tmp_path / 'points.csv')
     assert [(line['row'], line['interval']) for line in lines] == [
         ('A', '1'),
         ('A', '2'),
@@ -217,14 +215,13 @@ def test_what_is_wrong_is_named(root, timed):
         TradeoffJob(root, plan, out, checkpoints={'A + F': str(root / 'none.pth')})
     TradeoffJob(root, plan, out).run()
     other = TradeoffJob(root, plan, out, speed=dict(repeats=7))
-    with pytest.raises(ValueError, match='repeats 2, not 7: give another --out'):
+    with pytest.raises(ValueError, match='repeats 2, not 7. Choose another --out'):
         other.run()
     with pytest.raises(ValueError, match='needs one thread and the CPU'):
         TradeoffJob(root, plan, out, speed=dict(is_cpu_time=True, threads=2)).run()
 
 
-def test_settings_of_another_file_are_told(tmp_path):
-    check_settings(tmp_path / 'none.json', None)
+def test_too_few_rounds_are_refused():
     with pytest.raises(ValueError, match='must be >= 2 and repeats >= 1, got 1, 2'):
         SpeedSettings('a.py', None, (1, 1), interval=1, repeats=1, stream=2)
 
