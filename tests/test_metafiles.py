@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
-import yaml
 from mim.commands.search import convert2df
 from modelindex.load_model_index import load
 
@@ -108,19 +107,3 @@ def test_results_of_flow_and_quick_start_are_those_of_their_files(index):
     found = results(index, 'mini/dff_fcn_r18_synthetic.py')
     wanted = run['segmentation']['streams']['DFF, FlowNet']
     assert found['mIoU, l = 10'] == pytest.approx(wanted, abs=0.000501)
-
-
-def test_every_result_comes_from_a_run(index):
-    promised = {
-        (model['config'], model['dataset'], figure)
-        for path in ROOT.glob('docs/runs/*/run.yml')
-        for model in yaml.safe_load(path.read_text()).get('models', ())
-        for figure in model['metrics']
-    }
-    stated = {
-        (model.config, result.dataset, figure)
-        for model in index.models
-        for result in model.results or ()
-        for figure in result.metrics
-    }
-    assert stated == promised, REBUILD

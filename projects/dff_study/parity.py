@@ -1,4 +1,4 @@
-"""Compare the network with what the authors' own gave on the same frames and weights.
+"""Compare the network with that of the authors on the same frames and weights.
 
 Shapes: N pairs, H, W frames, R RoIs.
 """
@@ -23,7 +23,7 @@ from dff.converters.weights.mxnet_release import convert_arrays
 
 TOLERANCE = 1e-3  # of the largest absolute value of an array
 INPUTS = ('data_key', 'data_cur', 'rois')
-# In the order of the network. `rfcn_*` and `ps_*` are of the warped features.
+# In the order of the network; `rfcn_*` and `ps_*` come from the warped features.
 OUTPUTS = (
     'key_feats',
     'flow',
@@ -41,13 +41,13 @@ POOLED = dict(ps_cls='rfcn_cls', ps_bbox='rfcn_bbox')
 
 @dataclass(frozen=True)
 class ArrayParity:
-    """How far one output is from the authors'.
+    """Difference between one output and that of the authors.
 
     Attributes:
-        name: of the output.
-        shape: here.
-        largest: largest absolute value there.
-        difference: largest absolute difference.
+        name: Of the output.
+        shape: Of our output.
+        largest: Largest absolute value of the authors' output.
+        difference: Largest absolute difference.
     """
 
     name: str
@@ -57,12 +57,12 @@ class ArrayParity:
 
     @property
     def ratio(self) -> float:
-        """Difference in units of the largest value."""
+        """Difference relative to the largest value."""
         return self.difference / self.largest if self.largest else self.difference
 
     @property
     def is_close(self) -> bool:
-        """Whether the difference is within the tolerance; nan is not."""
+        """Whether the difference is within the tolerance; nan is not within it."""
         return self.ratio <= TOLERANCE
 
 
@@ -74,19 +74,19 @@ def read_oracle(path: str | os.PathLike) -> dict[str, np.ndarray]:
         RoIs (R, 5)) and ``OUTPUTS``.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no such file, or lacks an array.
+        FileNotFoundError: The file does not exist.
+        ValueError: It is not an ``.npz`` file, or lacks an array.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path} does not exist')
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except Exception as error:  # whatever a broken archive provokes
-        raise ValueError(f'{path} is no .npz file: {error!r}') from error
+    except Exception as error:  # numpy raises many types for a broken archive
+        raise ValueError(f'{path} is not an .npz file: {error!r}') from error
     missing = [name for name in (*INPUTS, *OUTPUTS) if name not in arrays]
     if missing:
-        raise ValueError(f'{path} must hold {missing}, got {sorted(arrays)}')
+        raise ValueError(f'{path} must have arrays {missing}, got {sorted(arrays)}')
     key, cur, rois = (arrays[name] for name in INPUTS)
     if key.ndim != 4 or key.shape[1] != 3 or key.shape != cur.shape:
         raise ValueError(
@@ -99,16 +99,16 @@ def read_oracle(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def load_model(config: str | os.PathLike, weights: str | os.PathLike) -> nn.Module:
-    """Build the model of a config with the authors' weights.
+    """Build the model of a config with the weights of the authors.
 
     Args:
         config: Of a video detector.
         weights: ``.params`` file of MXNet; Python file whose ``weights()`` yields
-            (kind, name in MXNet, array); or a checkpoint converted before.
+            (kind, name in MXNet, array); or a converted checkpoint.
 
     Raises:
-        FileNotFoundError: If a file is not there.
-        ValueError: If the weights are of another network.
+        FileNotFoundError: A file does not exist.
+        ValueError: The weights are of another network.
     """
     for path in (config, weights):
         if not Path(path).is_file():
@@ -132,7 +132,7 @@ def load_model(config: str | os.PathLike, weights: str | os.PathLike) -> nn.Modu
 
 
 def _made_by(script: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Run a Python file that makes weights by their names."""
+    """Run a Python file that yields weights by name."""
     spec = importlib.util.spec_from_file_location('weights_rule', script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -149,12 +149,12 @@ def network_outputs(
 
     Args:
         model: R-FCN in a video detector, in eval mode.
-        key: Frames (N, 3, H, W) as they are loaded: BGR, 0..255.
+        key: Frames (N, 3, H, W) as loaded from files: BGR, 0..255.
         cur: Likewise.
         rois: (R, 5).
 
     Returns:
-        ``OUTPUTS`` by name, channels in our order.
+        ``OUTPUTS`` by name, with channels in our order.
     """
     samples = [DetDataSample() for _ in key]
     batch = dict(inputs=dict(cur=list(cur), key=list(key)), data_samples=samples)
@@ -167,7 +167,7 @@ def network_outputs(
     (rpn_scores,), (rpn_deltas,) = model.detector.rpn_head(model.seam.tail(warped))
     head = model.detector.roi_head
     cls_maps, box_maps = head.score_maps(model.seam.tail(warped))
-    found = (
+    outputs = (
         key_feats[0],
         *fields[0],
         warped[0],
@@ -178,22 +178,25 @@ def network_outputs(
         head.pool_bins(cls_maps, rois),
         head.pool_bins(box_maps, rois),
     )
-    return dict(zip(OUTPUTS, found, strict=True))
+    return dict(zip(OUTPUTS, outputs, strict=True))
 
 
 def loaded_frames(data: np.ndarray, model: nn.Module) -> Tensor:
-    """Turn the authors' input (N, 3, H, W) back into frames as they are loaded."""
+    """Turn the input of the authors (N, 3, H, W) into frames as loaded from files."""
     mean = model.detector.data_preprocessor.mean.cpu()  # (3, 1, 1), RGB
     return (torch.from_numpy(data).float() + mean).flip(1)
 
 
 def compare(model: nn.Module, oracle: Mapping[str, np.ndarray]) -> list[ArrayParity]:
-    """Compare every output of a model with the authors'.
+    """Compare each output of a model with that of the authors.
 
     Args:
-        model: As ``load_model`` gives it.
-        oracle: As ``read_oracle`` gives it. Of the boxes of two classes, background
-            and object, only the object's exist here and are compared.
+        model: From ``load_model``.
+        oracle: From ``read_oracle``. It has boxes of two classes, background and
+            object; our model has only the second, so only it is compared.
+
+    Raises:
+        ValueError: An output has another shape than that of the authors.
     """
     outputs = network_outputs(
         model,
@@ -213,7 +216,7 @@ def compare(model: nn.Module, oracle: Mapping[str, np.ndarray]) -> list[ArrayPar
 
 
 def _in_our_order(array: np.ndarray, layout: Source) -> np.ndarray:
-    """Bring channels (N, C, h, w) or pooled classes (R, D, P, P) in our order."""
+    """Bring channels (N, C, h, w) or pooled classes (R, D, P, P) into our order."""
     is_pooled = array.shape[1] != layout.total
     flat = array.reshape(len(array), -1) if is_pooled else array
     if flat.shape[1] != layout.total:
@@ -235,7 +238,7 @@ def _measure(name: str, ours: np.ndarray, theirs: np.ndarray) -> ArrayParity:
 
 
 def table(rows: Iterable[ArrayParity]) -> str:
-    """Format a comparison, one line an array."""
+    """Format a comparison, with a line per array."""
     lines = [f'{"array":14}{"shape":>18}{"largest":>12}{"difference":>12}{"ratio":>10}']
     for row in rows:
         shape = 'x'.join(map(str, row.shape))

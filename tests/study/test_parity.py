@@ -174,7 +174,7 @@ def test_files_that_are_no_oracle(tmp_path, oracle):
         parity.read_oracle(path)
     small = dict.fromkeys((*parity.INPUTS, *parity.OUTPUTS), np.zeros(3))
     np.savez(path, **{k: v for k, v in small.items() if k != 'flow'})
-    with pytest.raises(ValueError, match=r"must hold \['flow'\]"):
+    with pytest.raises(ValueError, match=r"must have arrays \['flow'\]"):
         parity.read_oracle(path)
     np.savez(path, **small)
     with pytest.raises(ValueError, match=r'must both be \(N, 3, H, W\), got \(3,\)'):

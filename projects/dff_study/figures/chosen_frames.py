@@ -1,4 +1,4 @@
-"""Frames of a video by their numbers."""
+"""Read frames of a video by number."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from dff.apis import open_frames
 
 
 def read_frames(source: Any, numbers: Sequence[int]) -> list[np.ndarray]:
-    """Read frames of a video, and nothing behind the last of them.
+    """Read frames of a video, and no more than needed.
 
     Args:
         source: Path of a video or folder, or a glob pattern; see
             :func:`dff.apis.open_frames`.
-        numbers: Of the frames, from 0.
+        numbers: Frame numbers, from 0.
 
     Returns:
         The frames, BGR uint8 (H, W, 3), in the order of ``numbers``.
@@ -24,13 +24,13 @@ def read_frames(source: Any, numbers: Sequence[int]) -> list[np.ndarray]:
         ValueError: If the video has no frame of that number.
     """
     if min(numbers) < 0:
-        raise ValueError(f'frames are counted from 0, got {min(numbers)}')
-    last, found, count = max(numbers), {}, 0
+        raise ValueError(f'frame numbers must be at least 0, got {min(numbers)}')
+    last, images, count = max(numbers), {}, 0
     frames = open_frames(source)
     for number, frame in enumerate(frames):
         count = number + 1
         if number in numbers:
-            found[number] = frame.image
+            images[number] = frame.image
         if number == last:
             break
     if count <= last:
@@ -38,4 +38,4 @@ def read_frames(source: Any, numbers: Sequence[int]) -> list[np.ndarray]:
             f'frame {last} is past the end of {frames.name}, which has {count} frames '
             f'(0 to {count - 1})'
         )
-    return [found[number] for number in numbers]
+    return [images[number] for number in numbers]

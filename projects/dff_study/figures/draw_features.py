@@ -1,4 +1,4 @@
-"""Feature channels on key, current and propagated frames (paper Fig. 1).
+"""Draw feature channels of key, current and propagated frames (paper Fig. 1).
 
 Shapes in this module: C channels, h, w cells inside the image, H, W frame.
 """
@@ -13,7 +13,6 @@ from mmengine.config import Config
 
 from dff.apis import VideoInferencer
 from dff.files import write_atomically, write_json
-from dff.markdown import to_markdown
 from dff.visualization import flow_to_color
 from dff.visualization.panels import (
     Panel,
@@ -26,6 +25,7 @@ from dff.visualization.panels import (
     panel_grid,
     write_picture,
 )
+from dff_study.reports.tables import rows_to_markdown
 
 from .chosen_frames import read_frames
 from .feature_likeness import CHANNEL_RULE, check_channels, choose_channels, measure
@@ -49,18 +49,18 @@ def save_features(
     panel_width: int = 240,
     device: str = 'cpu',
 ) -> dict[str, Any]:
-    """Draw features propagated from a key frame beside the true ones.
+    """Draw features that are propagated from a key frame beside the true ones.
 
     Args:
         video: See :func:`dff.apis.open_frames`.
         config: Of a DFF model; ``checkpoint`` has its weights (None: random ones).
         checkpoint: See ``config``.
-        out: Picture to write, `.png` or `.jpg`; the figures go beside it, `.json`.
+        out: Picture to write, `.png` or `.jpg`; a `.json` beside it gets the figures.
         key: Number k of the key frame, from 0.
         offsets: i - k of the current frames, from 1.
         channels: To draw; None chooses ``num_channels`` by ``CHANNEL_RULE``.
-        num_channels: How many, where none are named.
-        level: Which of the feature levels that are propagated.
+        num_channels: Number to choose if ``channels`` is None.
+        level: Index of the propagated feature level.
         panel_width: In pixels.
         device: Where the model runs.
 
@@ -68,7 +68,7 @@ def save_features(
         The figures written; see ``make_figures``.
 
     Raises:
-        ValueError: If the video, the model or the features lack what is asked for.
+        ValueError: The video lacks a frame, or the model a level or channel.
     """
     check_picture_path(out)
     if not offsets or min(offsets) < 1 or len(set(offsets)) < len(offsets):
@@ -92,7 +92,7 @@ def make_figures(
     """Measure each current frame; see ``measure``.
 
     Returns:
-        `num_channels` of the features, and `frames`, one entry an offset.
+        `num_channels` of the features, and `frames`, one entry per offset.
     """
     key, *others = maps
     frames = [
@@ -105,10 +105,10 @@ def make_figures(
 def draw_features(
     maps: Sequence[FrameMaps], figures: dict[str, Any], *, panel_width: int
 ) -> np.ndarray:
-    """Draw frames below each other; beside each its flow, scale and channels.
+    """Draw a row per frame: the frame, its flow, scale and channels.
 
-    Every column has one range of colours. The key frame's row shows those of the
-    fields and of the propagated maps in their places.
+    Each column has one colour range. In the row of the key frame, the columns of the
+    fields and of the propagated maps show this range.
 
     Args:
         maps: Key frame and current frames.
@@ -117,7 +117,7 @@ def draw_features(
 
     Returns:
         BGR uint8, laid out by :func:`dff.visualization.panels.panel_grid`: frame,
-        flow, scale (if there is one), then N_feat and propagated, channel by channel.
+        flow, scale (if any), then N_feat and propagated features of each channel.
     """
     height, width = maps[0].image.shape[:2]
     size = (max(1, round(panel_width * height / width)), panel_width)
@@ -130,7 +130,7 @@ def draw_features(
 
 
 def tabulate(figures: dict[str, Any]) -> str:
-    """Write the figures as a Markdown table, a line a current frame."""
+    """Write the figures as a Markdown table with a row per current frame."""
     head = ['offset', 'flow, mean and longest, px', 'error, propagated', 'copied']
     head += ['median correlation, propagated', 'copied']
     head += [
@@ -146,13 +146,13 @@ def tabulate(figures: dict[str, Any]) -> str:
                 '{propagated:.3f}, {copied:.3f}'.format(**channel['correlation'])
             )
         rows.append(row)
-    return to_markdown(head, rows)
+    return rows_to_markdown(head, rows)
 
 
 def _choose(
     maps: Sequence[FrameMaps], channels: Sequence[int] | None, count: int
 ) -> tuple[list[int], str]:
-    """Give the channels to draw and how they were chosen."""
+    """Return the channels to draw and how they were chosen."""
     if channels is None:
         return choose_channels(maps, count), CHANNEL_RULE
     return check_channels(channels, len(maps[0].own)), 'named'
@@ -197,7 +197,7 @@ def _scales(maps: Sequence[FrameMaps], figures: dict, size: tuple) -> list[Panel
 def _channel(
     maps: Sequence[FrameMaps], figures: dict, size: tuple, channel: int
 ) -> tuple[list[Panel], list[Panel]]:
-    """Give the columns of N_feat and of propagated maps, in one range of colours."""
+    """Return the columns of N_feat and of propagated maps, with one colour range."""
     values = [m[channel] for frame in maps for m in (frame.own, frame.carried)]
     low, high = (float(f(values)) for f in (np.min, np.max))
 

@@ -1,4 +1,4 @@
-"""True and estimated flow of test pairs beside each other."""
+"""Draw true and estimated flow of test pairs side by side."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,6 @@ from mmengine.runner import load_checkpoint
 from dff.evaluation import EndPointError
 from dff.evaluation.end_point_error import enlarge_flow
 from dff.files import write_atomically
-from dff.markdown import to_markdown
 from dff.visualization.flow import flow_to_color
 from dff.visualization.panels import (
     Panel,
@@ -23,10 +22,11 @@ from dff.visualization.panels import (
     panel_grid,
     write_picture,
 )
+from dff_study.reports.tables import rows_to_markdown
 
 
 class FlowModel(NamedTuple):
-    """A column of the picture: its name, a config of `FlowPretrainer`, its weights."""
+    """Column of the picture: label, config of a `FlowPretrainer`, and checkpoint."""
 
     label: str
     config: str
@@ -40,25 +40,25 @@ def save_flow_picture(
     pairs: Sequence[int] = (0, 1, 2),
     panel_width: int = 256,
 ) -> str:
-    """Draw pairs in rows: the current image, the true flow, that of every model.
+    """Draw a row per pair: current image, true flow, and the flow of each model.
 
-    All flows of a row have one colour scale: the longest true flow in full colour.
+    The colour scale of a row ends at the longest true flow.
 
     Args:
-        models: The pairs are those of the first one's test data set.
+        models: The first one's test data set has the pairs.
         out: Picture to write, `.png` or `.jpg`.
-        pairs: Which pairs of the data set.
+        pairs: Indices of the pairs.
         panel_width: Width of a panel in pixels.
 
     Returns:
-        End-point errors in pixels of the image, a row a pair, as a table.
+        Table of end-point errors in pixels, with a row per pair.
 
     Raises:
-        ValueError: If there is no model, or a pair is not in the data set.
+        ValueError: There is no model, or a pair is not in the data set.
     """
     check_picture_path(out)
     if not models:
-        raise ValueError('models must name one at least, got none')
+        raise ValueError('models must have at least one entry, got none')
     init_default_scope('mmengine')
     configs = [Config.fromfile(model.config) for model in models]
     dataset = DATASETS.build(configs[0].test_dataloader.dataset)
@@ -75,7 +75,7 @@ def save_flow_picture(
         table.append([str(index), *(f'{error:.2f}' for error in errors)])
     with write_atomically(out) as temporary:
         write_picture(panel_grid(rows), temporary)
-    return to_markdown(['pair', *(model.label for model in models)], table)
+    return rows_to_markdown(['pair', *(model.label for model in models)], table)
 
 
 def _build(cfg: Config, checkpoint: str | None) -> torch.nn.Module:
@@ -92,7 +92,7 @@ def _draw_pair(
     models: Sequence[FlowModel],
     panel_width: int,
 ) -> tuple[list[Panel], list[float]]:
-    """Give the panels of one pair, and the error of every model."""
+    """Return the panels of one pair, and the error of each model in pixels."""
     target = item['data_samples'].gt_flow.data  # (2, H, W)
     height, width = target.shape[-2:]
     size = round(height * panel_width / width), panel_width

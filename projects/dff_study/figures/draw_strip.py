@@ -1,4 +1,4 @@
-"""Strips of results: key frame k, k + 1, k + 2, … (paper Fig. 4 and 5)."""
+"""Draw strips of results: key frame k, k + 1, k + 2, … (paper Fig. 4 and 5)."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,6 @@ from mmengine.structures import BaseDataElement
 
 from dff.apis import VideoInferencer
 from dff.files import write_atomically
-from dff.markdown import to_markdown
 from dff.visualization import VideoVisualizer
 from dff.visualization.panels import (
     Panel,
@@ -19,6 +18,7 @@ from dff.visualization.panels import (
     panel_grid,
     write_picture,
 )
+from dff_study.reports.tables import rows_to_markdown
 
 from .chosen_frames import read_frames
 
@@ -42,19 +42,19 @@ def save_strip(
     opacity: float = 0.5,
     **layout: Any,
 ) -> str:
-    """Draw the results on a key frame and on frames that it is propagated to.
+    """Draw the results on a key frame and on the frames after it.
 
     Args:
         video: See :func:`dff.apis.open_frames`.
-        model: Config and checkpoint of a DFF model; its interval does not count.
+        model: Config and checkpoint of a DFF model; its interval is ignored.
         out: Picture to write, `.png` or `.jpg`.
         key: Number k of the key frame, from 0.
-        length: Frames in the strip, ``step`` from one to the next.
-        step: See ``length``.
+        length: Number of frames in the strip.
+        step: Distance from one frame to the next.
         label: Name of the row of results.
-        frame_model: Config and checkpoint of an image model, for a row of its own.
+        frame_model: Config and checkpoint of an image model, for a separate row.
         device: Where the models run.
-        score_thr: Boxes above it are drawn.
+        score_thr: Lowest score of the boxes to draw.
         opacity: Of label colours, 0 to 1.
         layout: ``with_images``, ``crop`` and ``panel_width`` of ``draw_strip``.
 
@@ -62,7 +62,7 @@ def save_strip(
         The figures of the strip as a table; see ``tabulate``.
 
     Raises:
-        ValueError: If the video lacks the frames, or a model is of the wrong kind.
+        ValueError: The video lacks a frame, or a model is of the wrong kind.
     """
     _check(out, length=length, step=step, label=label)
     offsets = range(0, length * step, step)
@@ -89,19 +89,22 @@ def draw_strip(
     crop: Sequence[int] | None = None,
     panel_width: int = 320,
 ) -> np.ndarray:
-    """Draw rows of results, one frame beside the other, and a legend of labels.
+    """Draw rows of results, with a legend of labels.
 
     Args:
-        rows: Rows by their names; but for that of Frame the first is marked as key.
+        rows: Rows by name; the first frame is marked as key, except in Frame's row.
         visualizer: Draws the results.
         offsets: i - k of each column.
         key: Number k of the key frame.
-        with_images: Whether a row of plain frames comes first.
-        crop: Part of the frames that is shown: x, y, width, height in their pixels.
-        panel_width: In pixels; the height follows from what is shown.
+        with_images: Whether to add a row of plain frames on top.
+        crop: Part of the frames to show: x, y, width, height in pixels of the frame.
+        panel_width: In pixels; the height follows from the part.
 
     Returns:
         BGR uint8, laid out by :func:`dff.visualization.panels.panel_grid`.
+
+    Raises:
+        ValueError: ``crop`` is not inside the frames.
     """
     first = next(iter(rows.values()))
     part = _part(first[0][0], crop)
@@ -140,10 +143,10 @@ def _part(image: np.ndarray, crop: Sequence[int] | None) -> tuple[slice, slice]:
 def tabulate(
     rows: Mapping[str, Row], offsets: Sequence[int], *, score_thr: float = 0.3
 ) -> str:
-    """Write what the rows show as a Markdown table, a line a row.
+    """Write a Markdown table with a line per row.
 
-    For boxes: how many are drawn. For labels: the share of pixels that are labelled
-    as in the first row.
+    For boxes: the number above the threshold. For labels: the share of pixels that
+    have the label of the first row.
     """
     first = next(iter(rows.values()))
     lines = []
@@ -157,7 +160,7 @@ def tabulate(
             scores = (sample.pred_instances.scores for _, sample in row)
             cells = [str(int((score > score_thr).sum())) for score in scores]
         lines.append([f'{name}: {what}', *cells])
-    return to_markdown(['', *(f'key + {offset}' for offset in offsets)], lines)
+    return rows_to_markdown(['', *(f'key + {offset}' for offset in offsets)], lines)
 
 
 def _agreement(a: BaseDataElement, b: BaseDataElement) -> float:
@@ -170,7 +173,7 @@ def _check(out: str | os.PathLike, *, length: int, step: int, label: str) -> Non
     if length < 1 or step < 1:
         raise ValueError(f'length and step must be at least 1, got {length} and {step}')
     if label == FRAME:
-        raise ValueError(f'label {FRAME!r} is that of the image model')
+        raise ValueError(f'label must not be {FRAME!r}, the label of the image model')
 
 
 def _frame_row(files: ModelFiles, images: Sequence[np.ndarray], device: str) -> Row:
@@ -178,7 +181,7 @@ def _frame_row(files: ModelFiles, images: Sequence[np.ndarray], device: str) -> 
     inferencer = VideoInferencer(*files, device=device)
     if inferencer.flow_stride is not None:
         raise ValueError(
-            'the row of Frame needs the config of an image model, got one of '
+            'the row of Frame needs the config of an image model, got a '
             f'{type(inferencer.model).__name__}'
         )
     return list(inferencer.with_images(images))

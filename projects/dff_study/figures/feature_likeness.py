@@ -1,4 +1,4 @@
-"""How much propagated features are like those of the frame itself.
+"""Compare propagated features with those of the frame itself.
 
 Shapes in this module: C channels, h, w cells inside the image.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from .feature_maps import FrameMaps
 
-ACTIVE_SHARE = 0.25  # of the channels, among which those to draw are chosen
+ACTIVE_SHARE = 0.25  # of the channels; those to draw are among them
 CHANNEL_RULE = (
     f'of the {ACTIVE_SHARE:.0%} of the channels that change most from the key frame to '
     'the current frames, those whose propagated maps correlate best with the true ones'
@@ -19,7 +19,11 @@ CHANNEL_RULE = (
 
 
 def check_channels(channels: Sequence[int], count: int) -> list[int]:
-    """Return the channels, or raise a ValueError if one is not in [0, count)."""
+    """Return the channels as a list.
+
+    Raises:
+        ValueError: A channel is not in [0, count), or there are none.
+    """
     wrong = [channel for channel in channels if not 0 <= channel < count]
     if wrong or not channels:
         raise ValueError(
@@ -32,11 +36,14 @@ def choose_channels(maps: Sequence[FrameMaps], count: int) -> list[int]:
     """Choose channels to draw by ``CHANNEL_RULE``, best first.
 
     A channel changes by the standard deviation, over cells, of the true map minus the
-    key frame's; this and the correlation are means over the current frames.
+    map of the key frame. This and the correlation are means over the current frames.
 
     Args:
         maps: Of the key frame and the current frames.
-        count: How many, at least 1 and no more than there are.
+        count: Number to choose, at least 1.
+
+    Raises:
+        ValueError: There are fewer channels than ``count``, or it is below 1.
     """
     key, *others = maps
     total = key.own.shape[0]
@@ -60,7 +67,7 @@ def correlation(feats: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def relative_error(feats: np.ndarray, true: np.ndarray) -> float:
-    """Give the mean of |feats - true| over all values, in the mean of |true|."""
+    """Return the mean of |feats - true| over the mean of |true|; any one shape."""
     mean = np.abs(true).mean(dtype=np.float64)
     error = np.abs(feats - true).mean(dtype=np.float64)
     return float(error / mean) if mean > 0 else math.nan

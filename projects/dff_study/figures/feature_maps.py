@@ -1,4 +1,4 @@
-"""Features of a key frame carried to other frames, beside those frames' own.
+"""Features of a key frame that are propagated to other frames.
 
 Shapes in this module: C channels, h, w cells inside the image, H, W frame.
 """
@@ -21,7 +21,7 @@ from dff.visualization import flow_at_image_size
 
 @dataclass(frozen=True)
 class FrameMaps:
-    """What a frame has at one level of the features.
+    """Maps of a frame at one level of the features.
 
     Attributes:
         image: The frame (H, W, 3), BGR uint8.
@@ -29,7 +29,7 @@ class FrameMaps:
         carried: Key features propagated to it (C, h, w); on the key frame ``own``.
         flow: M_{i->k} (H, W, 2) in pixels of the frame; None on the key frame.
         scale: S_{i->k} (C, h, w); None on the key frame, and where S = 1.
-        reach: Height and width that the cells cover, in those of the frame.
+        reach: Height and width that the cells cover, relative to the frame.
     """
 
     image: np.ndarray
@@ -49,13 +49,13 @@ def carry_features(
     Args:
         inferencer: Of a DFF model with ``interval=1``, so that N_feat runs on each.
         images: Key frame and current frames (H, W, 3), BGR uint8, of one size.
-        level: Which of the feature levels that are propagated.
+        level: Index of the propagated feature level.
 
     Returns:
-        One entry a frame, the key frame first.
+        One entry per frame, the key frame first.
 
     Raises:
-        ValueError: If frames differ in size, or there is no such level.
+        ValueError: Frames differ in size, or there is no such level.
     """
     sizes = sorted({image.shape[:2] for image in images})
     if len(sizes) != 1:
@@ -74,7 +74,7 @@ def carry_features(
 
 @dataclass(frozen=True)
 class _Encoded:
-    """A frame, the image (1, 3, H, W) the model got, and each window's features."""
+    """A frame, the input (1, 3, H, W) of the model, and the features per window."""
 
     image: np.ndarray
     pixels: Tensor
@@ -83,7 +83,7 @@ class _Encoded:
 
 
 class _Carrier:
-    """Carry one level of a key frame's features to other frames."""
+    """Propagate one level of the features of a key frame to other frames."""
 
     def __init__(self, inferencer: VideoInferencer, key: _Encoded, level: int) -> None:
         self.model, self.key, self.level = inferencer.model, key, level
@@ -117,7 +117,7 @@ class _Carrier:
         return FrameMaps(frame.image, own, carried, flow, scale, reach)
 
     def _propagate(self, frame: _Encoded, window: tuple, key_feats: Any) -> tuple:
-        """Give flow, fields and features of one window of a frame (Eq. 1-3)."""
+        """Return flow, fields and features of one window of a frame (Eq. 1-3)."""
         propagation = self.model.propagation
         levels = self.model.seam.levels(key_feats)
         flow, scale = propagation.estimate(

@@ -1,14 +1,14 @@
-"""Table 5: what was measured at each split, beside the paper's figures."""
+"""Table 5: the measurements of each split, beside the figures of the paper."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
 
-from dff.markdown import to_markdown
+from .tables import rows_to_markdown
 
-# paper Tab. 5: by layers in N_task, accuracy and frames a second on a K40; R-101 with
-# FlowNet. Frame is of Tab. 4.
+# paper Tab. 5, R-101 with FlowNet: accuracy and frames per second on a K40 by layers in
+# N_task. Frame is from Tab. 4.
 PAPER_TABLE5 = {
     'segmentor': {
         21: (69.1, 2.87),
@@ -31,7 +31,7 @@ TASKS = {'DFFVideoSegmentor': 'segmentor', 'DFFVideoDetector': 'detector'}
 
 
 def find_paper(cfg: Config) -> str | None:
-    """Tell whose column of Table 5 a config is of: its task, or None."""
+    """Return the task of Table 5 that a config belongs to, or None."""
     task = TASKS.get(str(cfg.model.type).rpartition('.')[2])
     if task is None:
         return None
@@ -53,15 +53,18 @@ def tabulate_splits(
     figure: str | None = None,
     paper: str | None = None,
 ) -> str:
-    """Lay out the rows of a `SplitJob` as Markdown.
+    """Write the rows of a `SplitJob` as Markdown.
 
     Args:
-        rows: As `SplitJob.read` gives them.
-        figure: Name of the accuracy, such as ``mIoU``; None takes the first there is.
-        paper: Task of `PAPER_TABLE5` whose figures stand beside.
+        rows: From `SplitJob.read`.
+        figure: Name of the accuracy, such as ``mIoU``; None takes the first.
+        paper: Task of `PAPER_TABLE5` whose figures are added.
+
+    Raises:
+        ValueError: No test has this figure.
     """
     if not rows:
-        return 'nothing is measured yet'
+        return 'no split is measured yet'
     interval = rows[0]['settings']['interval']
     has_times = any(row['milliseconds'] for row in rows)
     has_accuracy = any(row['accuracy'] for row in rows)
@@ -81,12 +84,12 @@ def tabulate_splits(
         cells += [_accuracy(row, figure, interval)] if has_accuracy else []
         cells += _paper(row['split'], paper) if paper else []
         body.append(cells)
-    return to_markdown(head, body)
+    return rows_to_markdown(head, body)
 
 
 def _maps(propagated: Mapping[str, Sequence[int]]) -> str:
     strides, channels = propagated['strides'], propagated['scale_channels']
-    if not channels:  # no scale, so nobody told
+    if not channels:  # no scale field, so the number is unknown
         return ', '.join(f'stride {stride}' for stride in strides)
     pairs = zip(channels, strides, strict=True)
     return ', '.join(f'{count} at {stride}' for count, stride in pairs)

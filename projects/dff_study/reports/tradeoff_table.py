@@ -1,16 +1,16 @@
-"""What follows for every l from measured frames and figures by offset (Fig. 3)."""
+"""Speed and accuracy at each l, from measured frames and figures by offset (Fig. 3)."""
 
 import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from dff.cost.complexity import Complexity, predicted_speedup
 from dff.files import write_atomically
-from dff.markdown import to_markdown
 from dff.visualization.offset_curves import Curve
+
+from .tables import NOTHING, half_range, rows_to_markdown
 
 Accuracy = dict[int, tuple[float, float, int]]  # by l: mean, half the range, runs
 
@@ -22,17 +22,17 @@ class Point:
     Attributes:
         row: Its name.
         interval: l.
-        accuracy: Mean of the figure over the offsets 0 to l - 1 and over runs.
+        accuracy: Mean over the offsets 0 to l - 1 and over runs, if known.
         accuracy_spread: Half the range over runs.
-        runs: How many runs (seeds).
-        ms: Milliseconds a frame, (t_key + (l - 1) t_other) / l.
-        fps: Frames a second.
-        speedup: Over Frame: the image model of the reference row, or of the row.
-        speedup_min: Of all rounds, each against its own Frame.
+        runs: Number of runs (seeds).
+        ms: Milliseconds per frame, (t_key + (l - 1) t_other) / l.
+        fps: Frames per second.
+        speedup: Over Frame, the image model of the reference row.
+        speedup_min: Smallest of all rounds, each against its own Frame.
         speedup_max: Likewise.
         speedup_own: Over the image model of the row itself.
-        speedup_eq5: What Eq. (7) predicts of `speedup`, r and Frame of Eq. (5) in
-            multiply-adds; None where F's cannot be counted.
+        speedup_eq5: Prediction of Eq. (7) with r of Eq. (5) in multiply-adds; None
+            where those of F cannot be counted.
         fps_eq5: Likewise, from the measured Frame of the reference.
     """
 
@@ -57,18 +57,18 @@ def time_of_frame(key: float, other: float, interval: int) -> float:
 
 
 def average_over_offsets(curves: Sequence[Curve], intervals: Sequence[int]) -> Accuracy:
-    """Give the mean over the offsets 0 to l - 1 (paper Sec. 5.2) for every l.
+    """Return the mean over the offsets 0 to l - 1 (paper Sec. 5.2) for each l.
 
-    All l follow from one test at the largest: it leaves out labelled frames that lack
-    any of its keys, so every l is of the same frames.
+    One test at the largest l serves all: it leaves out labelled frames that lack any
+    of its key frames, so each l averages over the same frames.
 
     Args:
-        curves: Figure by offset, one curve a run.
-        intervals: Every l.
+        curves: Figure by offset, one curve per run.
+        intervals: All l.
 
     Returns:
-        By l: mean and half the range over runs, and their number. An l of which a
-        run lacks an offset is left out.
+        By l: mean and half the range over runs, and the number of runs. An l is left
+        out if a run lacks one of its offsets.
     """
     result: Accuracy = {}
     for interval in intervals:
@@ -76,8 +76,8 @@ def average_over_offsets(curves: Sequence[Curve], intervals: Sequence[int]) -> A
         if not curves or any(o not in curve for curve in curves for o in offsets):
             continue
         means = [sum(curve[o] for o in offsets) / interval for curve in curves]
-        spread = (max(means) - min(means)) / 2
-        result[interval] = (sum(means) / len(means), spread, len(means))
+        mean = sum(means) / len(means)
+        result[interval] = (mean, half_range(means), len(means))
     return result
 
 
@@ -88,14 +88,15 @@ def make_points(
     *,
     reference: str | None = None,
 ) -> list[Point]:
-    """Work out every row at every l.
+    """Compute the points of all rows and l.
 
     Args:
-        speeds: What `measure_speed` gave, by row.
-        accuracies: What `average_over_offsets` gave, by row.
-        intervals: Every l.
-        reference: Row whose Frame all speed-ups are over; None is each row's own.
-            Rows are timed one after the other: between rows the machine may drift.
+        speeds: Results of `measure_speed`, by row.
+        accuracies: Results of `average_over_offsets`, by row.
+        intervals: All l.
+        reference: Row whose Frame is the base of all speed-ups; None uses the Frame
+            of each row. Rows are timed one after the other, so the speed of the
+            machine may change between them.
 
     Raises:
         ValueError: The reference has not been timed.
@@ -152,7 +153,7 @@ def _speed(speed: Mapping, frame_of: Mapping, interval: int) -> dict[str, float 
 
 
 def write_csv(points: Sequence[Point], path: str | os.PathLike) -> None:
-    """Write one line a row and l; what is not known stays empty."""
+    """Write a line for each row and l; unknown cells are empty."""
     with write_atomically(path) as temporary, temporary.open('w', newline='') as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Point)])
         writer.writeheader()
@@ -160,7 +161,7 @@ def write_csv(points: Sequence[Point], path: str | os.PathLike) -> None:
 
 
 def tabulate_points(points: Sequence[Point], figure: str) -> str:
-    """Write a Markdown table, one line a row and l."""
+    """Write a Markdown table with a line for each row and l."""
     with_accuracy = any(point.accuracy is not None for point in points)
     head = ['', 'l', *([figure] if with_accuracy else [])]
     head += ['ms', 'fps', 'speed-up', 'rounds', 'Eq. (5)']
@@ -171,14 +172,14 @@ def tabulate_points(points: Sequence[Point], figure: str) -> str:
             cells.append(_accuracy_cell(p))
         cells += [f'{p.ms:.1f}', f'{p.fps:.2f}', f'{p.speedup:.2f}']
         cells.append(f'{p.speedup_min:.2f} to {p.speedup_max:.2f}')
-        cells.append('-' if p.speedup_eq5 is None else f'{p.speedup_eq5:.2f}')
+        cells.append(NOTHING if p.speedup_eq5 is None else f'{p.speedup_eq5:.2f}')
         lines.append(cells)
-    return to_markdown(head, lines)
+    return rows_to_markdown(head, lines)
 
 
 def _accuracy_cell(point: Point) -> str:
     if point.accuracy is None:
-        return '-'
+        return NOTHING
     # IoU is in per cent, AP a fraction
     digits = 1 if point.accuracy > 1 else 3
     text = f'{point.accuracy:.{digits}f}'
@@ -186,7 +187,7 @@ def _accuracy_cell(point: Point) -> str:
 
 
 def tabulate_parts(speeds: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write what each part costs, and whole streams beside what follows of them."""
+    """Write milliseconds per part, and the measured beside the derived speed-up."""
     names = dict(frame='Frame', key='key', propagated='other', n_feat='N_feat')
     names |= dict(flow='F + S', warp='W', n_task='N_task')
     head = ['ms', *names.values(), 'whole stream', 'from key and other']
@@ -198,10 +199,4 @@ def tabulate_parts(speeds: Mapping[str, Mapping[str, Any]]) -> str:
         cells = [f'{ms[name]:.1f}' for name in names]
         cells.append(f'{stream["speedup"]:.2f}x (l = {interval})')
         lines.append([row, *cells, f'{follows:.2f}x'])
-    return to_markdown(head, lines)
-
-
-def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
-    """Read what `write_csv` wrote, as text by column."""
-    with Path(path).open(newline='') as file:
-        return list(csv.DictReader(file))
+    return rows_to_markdown(head, lines)

@@ -1,146 +1,176 @@
-"""Tables of a job over variants and seeds, from the figures that its tests wrote."""
+"""Tables of the variants of a model (paper Tab. 4), with the spread over seeds.
+
+All functions take figures with rows (variant, seed) and a column for each offset, and
+return a table of text with a row for each variant.
+"""
 
 from collections.abc import Mapping, Sequence
-from statistics import mean
+from pathlib import Path
 
-from dff.markdown import to_markdown
+import pandas as pd
 
-Curve = Mapping[int, float]  # by offset
-Seeds = Mapping[int, Curve]  # by seed
+from dff_study.variants.figures import read_variants
+from dff_study.variants.plan import VariantPlan
 
+from .tables import NOTHING, format_spread, to_markdown
 
-def make_table(figures: Mapping[str, Seeds]) -> str:
-    """Lay out mean and range over the seeds, a row a variant, a column an offset."""
-    curves = [curve for seeds in figures.values() for curve in seeds.values()]
-    offsets = sorted({offset for curve in curves for offset in curve})
-    rows = []
-    for name, seeds in figures.items():
-        values = [
-            [c[offset] for c in seeds.values() if offset in c] for offset in offsets
-        ]
-        rows.append([name, str(len(seeds)), *map(_spread, values)])
-    return to_markdown(['', 'seeds', *map(str, offsets)], rows)
+CLASS = 'IoU.'  # prefix of the figures of one class
 
 
-def make_class_table(by_class: Mapping[str, Mapping[str, Seeds]], offset: int) -> str:
-    """Lay out the means over the seeds at one offset, a column a class.
+def make_report(plan: VariantPlan, folder: Path) -> str:
+    """Write all tables that a plan asks for, as Markdown.
 
     Args:
-        by_class: Figures by variant, class, seed and offset.
-        offset: Which one.
+        plan: Its `tables` say which variant is copied, over which offsets and l to
+            average, the figures of the paper, and for which offsets to show classes.
+        folder: Of the job; tests that are not finished are left out.
     """
-    classes = list(dict.fromkeys(name for row in by_class.values() for name in row))
-    rows = []
-    for variant, columns in by_class.items():
-        cells = []
-        for name in classes:
-            seeds = columns.get(name, {}).values()
-            values = [curve[offset] for curve in seeds if offset in curve]
-            cells.append(f'{mean(values):.1f}' if values else '-')
-        rows.append([variant, *cells])
-    return to_markdown(['', *classes], rows)
+    return '\n\n'.join(_report_test(plan, folder, test) for test in plan.tests)
+
+
+def _report_test(plan: VariantPlan, folder: Path, test: str) -> str:
+    read = read_variants(plan, folder, test)
+    name = f'{test}: {plan.figure}' if test else plan.figure
+    if plan.figure not in read:
+        return f'{name}: no test is finished'
+    figures, options = read[plan.figure], plan.tables
+    unit = '' if plan.factor == 1 else f' x {plan.factor}'
+    parts = [f'{name}{unit}, mean ± half the range over seeds']
+    parts.append(to_markdown(make_table(figures)))
+    if options.get('copied') in figures.index.unique('variant'):
+        against = dict(copied=options['copied'], interval=options['interval'])
+        if 'paper' in options:
+            interval = options['interval']
+            parts.append(f'Table 4, l = {interval}: mean over offsets 0 to l - 1')
+            table = make_paper_table(figures, options['paper'], **against)
+            parts.append(to_markdown(table))
+        summary = make_summary(figures, offsets=options['offsets'], **against)
+        parts += ['Against Frame and copied features', to_markdown(summary)]
+    for offset in options.get('class_offsets', ()):
+        if not (table := make_class_table(read, offset)).empty:
+            parts.append(f'IoU of each class at offset {offset}, mean over seeds')
+            parts.append(to_markdown(table))
+    return '\n\n'.join(parts)
+
+
+def make_table(figures: pd.DataFrame) -> pd.DataFrame:
+    """Show mean and half the range over the seeds for each offset."""
+    table = _over_seeds(figures[sorted(figures.columns)])
+    table.insert(0, 'seeds', _count_seeds(figures))
+    return table
+
+
+def make_class_table(figures: pd.DataFrame, offset: int) -> pd.DataFrame:
+    """Show the mean IoU of each class over the seeds at one offset.
+
+    Args:
+        figures: Columns (figure, offset), as `read_variants` returns them.
+        offset: Distance from the key frame.
+    """
+    names = {
+        name: name.removeprefix(CLASS)
+        for name, at in figures.columns
+        if name.startswith(CLASS) and at == offset
+    }
+    columns = figures[[(name, offset) for name in names]].droplevel('offset', axis=1)
+    means = columns.rename(columns=names).groupby(level='variant', sort=False).mean()
+    return means.map(lambda x: NOTHING if pd.isna(x) else f'{x:.1f}')
 
 
 def make_summary(
-    figures: Mapping[str, Seeds], *, copied: str, offsets: Sequence[int], interval: int
-) -> str:
-    """Lay out how much each variant wins back, and keeps of Frame.
+    figures: pd.DataFrame, *, copied: str, offsets: Sequence[int], interval: int
+) -> pd.DataFrame:
+    """Show how much each variant recovers of what copying loses, and keeps of Frame.
 
-    Frame is offset 0 of the copied features, seed by seed. Columns: offset 0 less
-    Frame; the mean over ``offsets``; the share of what copying loses there that is
-    won back; the mean over 0 ... l - 1 in percent of Frame.
+    Frame is offset 0 of the copied features with the same seed. Columns: offset 0 less
+    Frame; the mean over ``offsets``; the percentage of the loss by copying that is
+    recovered there; the mean over 0 ... l - 1 in percent of Frame.
 
     Args:
-        figures: By variant, seed and offset.
-        copied: Name of the variant that copies features with the weights of Frame.
-        offsets: What is averaged for what is won back.
+        figures: See the top of this file.
+        copied: The variant that copies features with the weights of Frame.
+        offsets: Averaged for what is recovered.
         interval: l.
+
+    Raises:
+        ValueError: Copying loses nothing, so no share of the loss exists.
     """
-    span = f'{min(offsets)}-{max(offsets)}'
-    head = ['', '0 - Frame', f'mean {span}', 'won back', f'% of Frame, l = {interval}']
-    rows = []
-    for name, seeds in figures.items():
-        columns: list[list[float]] = [[], [], [], []]
-        for seed, curve in seeds.items():
-            base = figures.get(copied, {}).get(seed)
-            if base is None:
-                continue
-            frame = base[0]
-            columns[0].append(curve[0] - frame)
-            columns[1].append(mean(curve[offset] for offset in offsets))
-            columns[2].append(
-                100 * won_back(curve, frame=frame, copied=base, offsets=offsets)
-            )
-            columns[3].append(100 * mean(curve[o] for o in range(interval)) / frame)
-        rows.append([name, *map(_spread, columns)])
-    return to_markdown(head, rows)
+    base = _of_same_seed(figures.loc[copied], figures)
+    frame, means = base[0], figures[list(offsets)].mean(axis=1)
+    columns = {
+        '0 - Frame': figures[0] - frame,
+        f'mean {min(offsets)}-{max(offsets)}': means.where(frame.notna()),
+        'won back': 100 * won_back(means, frame, base[list(offsets)].mean(axis=1)),
+        f'% of Frame, l = {interval}': 100
+        * figures[list(range(interval))].mean(axis=1)
+        / frame,
+    }
+    return _over_seeds(pd.DataFrame(columns))
 
 
 def make_paper_table(
-    figures: Mapping[str, Seeds],
-    paper: Mapping[str, float],
-    *,
-    copied: str,
-    interval: int,
-) -> str:
-    """Lay out Table 4: the mean over the offsets 0 to l - 1 beside the paper's.
+    figures: pd.DataFrame, paper: Mapping[str, float], *, copied: str, interval: int
+) -> pd.DataFrame:
+    """Show Table 4: the mean over the offsets 0 to l - 1 beside that of the paper.
 
-    Frame is offset 0 of the copied features, seed by seed; differences are of the
-    same seed. Columns: seeds; ours; ours less Frame; ours at offset 0 less Frame; the
-    paper's figure, and the same less its Frame.
+    Frame is offset 0 of the copied features with the same seed. Columns: seeds; our
+    mean; the mean less Frame; offset 0 less Frame; the paper's mean, and the same less
+    the paper's Frame.
 
     Args:
-        figures: By variant, seed and offset; rows that lack an offset are left out.
-        paper: The paper's figure by variant, Frame's as 'Frame'.
-        copied: Name of the variant that copies features with the weights of Frame.
+        figures: See the top of this file; rows that lack an offset are left out.
+        paper: Figure of the paper by variant, and its 'Frame'.
+        copied: The variant that copies features with the weights of Frame.
         interval: l.
     """
-    head = ['', 'seeds', 'mean', 'mean - Frame', 'key frames - Frame']
-    head += ['paper', 'paper - Frame']
-    frames = {seed: curve[0] for seed, curve in figures.get(copied, {}).items()}
-    rows = [_paper_row('Frame', paper, [list(frames.values()), [], []])]
-    for name, seeds in figures.items():
-        columns: list[list[float]] = [[], [], []]
-        for seed, curve in seeds.items():
-            if seed not in frames or any(o not in curve for o in range(interval)):
-                continue
-            ours = mean(curve[offset] for offset in range(interval))
-            columns[0].append(ours)
-            columns[1].append(ours - frames[seed])
-            columns[2].append(curve[0] - frames[seed])
-        if columns[0]:
-            rows.append(_paper_row(name, paper, columns))
-    return to_markdown(head, rows)
+    frames = figures.loc[copied][0]
+    known = figures.reindex(columns=range(interval)).dropna()
+    frame = _of_same_seed(figures.loc[copied], known)[0].dropna()
+    known = known.loc[frame.index]
+    means = known.mean(axis=1)
+    columns = {
+        'mean': means,
+        'mean - Frame': means - frame,
+        'key frames - Frame': known[0] - frame,
+    }
+    table = _over_seeds(pd.DataFrame(columns))
+    table.insert(0, 'seeds', _count_seeds(known))
+    row = [str(len(frames)), format_spread(frames), NOTHING, NOTHING]
+    head = pd.DataFrame([row], index=['Frame'], columns=table.columns)
+    table = pd.concat([head, table])
+    given = {name: paper[name] for name in table.index if name in paper}
+    table['paper'] = [
+        f'{given[name]:.1f}' if name in given else NOTHING for name in table.index
+    ]
+    table['paper - Frame'] = [
+        f'{given[name] - paper["Frame"]:.1f}' if name in given else NOTHING
+        for name in table.index
+    ]
+    return table
 
 
-def _paper_row(
-    name: str, paper: Mapping[str, float], columns: Sequence[Sequence[float]]
-) -> list[str]:
-    row = [name, str(len(columns[0])), *map(_spread, columns)]
-    if name not in paper:
-        return [*row, '-', '-']
-    return [*row, f'{paper[name]:.1f}', f'{paper[name] - paper["Frame"]:.1f}']
+def won_back(method: pd.Series, frame: pd.Series, copied: pd.Series) -> pd.Series:
+    """Return the share of what copying loses that a method recovers.
 
-
-def won_back(
-    curve: Curve, *, frame: float, copied: Curve, offsets: Sequence[int]
-) -> float:
-    """Give the share of what copying loses that a method wins back.
-
-    (method - copy) / (Frame - copy), each the mean over ``offsets``.
+    (method - copied) / (Frame - copied), row by row.
 
     Raises:
         ValueError: Copying loses nothing.
     """
-    method = mean(curve[offset] for offset in offsets)
-    copy = mean(copied[offset] for offset in offsets)
-    if frame == copy:
-        raise ValueError(f'copying loses nothing over the offsets {list(offsets)}')
-    return (method - copy) / (frame - copy)
+    if (frame == copied).any():
+        raise ValueError('copying loses nothing over these offsets')
+    return (method - copied) / (frame - copied)
 
 
-def _spread(values: Sequence[float]) -> str:
-    """Write the mean and half the range."""
-    if not values:
-        return '-'
-    return f'{mean(values):.1f} ± {(max(values) - min(values)) / 2:.1f}'
+def _of_same_seed(by_seed: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
+    """Repeat the rows of one variant for all variants; unknown seeds give nan."""
+    rows = by_seed.reindex(figures.index.get_level_values('seed'))
+    return rows.set_index(figures.index)
+
+
+def _over_seeds(columns: pd.DataFrame) -> pd.DataFrame:
+    return columns.groupby(level='variant', sort=False).agg(format_spread)
+
+
+def _count_seeds(figures: pd.DataFrame) -> pd.Series:
+    return figures.groupby(level='variant', sort=False).size().astype(str)

@@ -1,9 +1,9 @@
-"""What a job over variants trains and tests: a plan, read from a config file.
+"""Plan of the trainings and tests of variants, read from a config file.
 
-Keys of a plan: `figure`, the name of the figure in the tests' files, and `factor`,
-what its tables multiply it by; `seeds`; `offsets`; `trainings` and `variants`, each by
-name; `tests`, options by name of test set (without, the configs' own); `tables`, what
-the tables need, see :mod:`dff_study.reports.variant_tables`.
+Keys: `figure`, its name in the files of the tests, and `factor`, by which tables
+multiply it; `seeds`; `offsets`; `trainings` and `variants` by name; `tests`, options by
+name of a test set (default: one test as in the configs); `tables`, options of
+:mod:`dff_study.reports.variant_tables`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ class Training:
 
     Attributes:
         config: Path from the folder of configs.
-        load_from: Name of the training whose last checkpoint it starts from.
-        flow: Name of the training whose flow network it starts from.
-        is_shared: Whether one training serves all seeds.
-        options: What differs from the config, as for ``--cfg-options``.
+        load_from: Training whose last checkpoint it starts from.
+        flow: Training whose flow network it starts from.
+        is_shared: Whether all seeds share one training.
+        options: Changes of the config, as for ``--cfg-options``.
     """
 
     config: str
@@ -39,12 +39,12 @@ class Variant:
 
     Attributes:
         config: Path from the folder of configs.
-        weights: Name of the training whose last checkpoint is tested.
-        flow: Name of the training whose flow network is put beside these weights,
-            without joint training ("separate").
-        is_copied: Whether it is an image model whose results are copied: its config
+        weights: Training whose last checkpoint is tested.
+        flow: Training whose flow network is joined with these weights, without joint
+            training ("separate").
+        is_copied: Whether it copies the results of an image model; its config then
             has a ``CopiedResultsMetric`` as ``test_evaluator``.
-        options: What differs from the config, as for ``--cfg-options``.
+        options: Changes of the config, as for ``--cfg-options``.
     """
 
     config: str
@@ -55,21 +55,21 @@ class Variant:
 
 
 class VariantPlan:
-    """Read a plan.
+    """Content of a plan.
 
     Args:
-        path: Config file, see above.
-        seeds: In place of the plan's.
+        path: Config file, see the top of this file.
+        seeds: Instead of those of the plan.
 
     Raises:
-        ValueError: The plan names a training that it does not hold, or trainings
-            that start from each other.
+        ValueError: The plan names an unknown training, or trainings start from each
+            other.
     """
 
     def __init__(self, path: str | Path, seeds: Sequence[int] | None = None) -> None:
         cfg = Config.fromfile(path)
         self.seeds = list(seeds or cfg.seeds)
-        self.shared_seed = cfg.seeds[0]  # of what all seeds share, whichever are asked
+        self.shared_seed = cfg.seeds[0]  # of shared trainings, also with other seeds
         self.offsets, self.figure = list(cfg.offsets), cfg.figure
         self.factor = cfg.get('factor', 1)
         self.tables = dict(cfg.get('tables', {}))
@@ -91,12 +91,12 @@ def _check(trainings: Mapping[str, Training], variants: Mapping[str, Variant]) -
     ]
     if unknown:
         raise ValueError(
-            f'the plan has the trainings {sorted(trainings)}, but names {unknown}'
+            f'the plan must name its trainings {sorted(trainings)}, got {unknown}'
         )
 
 
 def _in_order(trainings: Mapping[str, Training]) -> dict[str, Training]:
-    """Put what a training starts from before it."""
+    """Sort each training behind those that it starts from."""
     left, ordered = dict(trainings), {}
     while left:
         ready = [

@@ -18,6 +18,7 @@ from dff_study.figures import draw_features
 from dff_study.figures.draw_features import save_features
 from dff_study.figures.feature_likeness import choose_channels, correlation, measure
 from dff_study.figures.feature_maps import FrameMaps, carry_features
+from dff_study.reports.runs import read_rows
 
 TOOL = Path(__file__).resolve().parents[3] / 'tools/study/draw_features.py'
 HEIGHT, WIDTH = 64, 96
@@ -199,9 +200,9 @@ def test_tool_writes_picture_and_figures(
     figures = json.loads((tmp_path / 'a.json').read_text())
     assert len(figures['channels']) == 2 and 'change most' in figures['chosen_by']
     assert f'channels {figures["channels"]}: of the 25%' in printed
-    line = next(line for line in printed.splitlines() if line.startswith('| 2 |'))
+    (row,) = [row for row in read_rows(printed) if row[0] == '2']
     error = figures['frames'][1]['error']
-    assert f'| {error["propagated"]:.3f} | {error["copied"]:.3f} |' in line
+    assert row[2:4] == [f'{error["propagated"]:.3f}', f'{error["copied"]:.3f}']
     assert cv2.imread(str(tmp_path / 'a.jpg')).shape[1] == 6 * 244 - 4
 
 

@@ -7,6 +7,7 @@ import pytest
 import dff  # noqa: F401  (registers the classes)
 from dff.datasets.flow.flo import write_flo
 from dff_study.figures.draw_flow import FlowModel, save_flow_picture
+from dff_study.reports.runs import read_rows
 
 HEIGHT, WIDTH = 64, 96
 FLOWS = [(3.0, 4.0), (-12.0, 0.0)]
@@ -37,7 +38,7 @@ def test_errors_and_colours_of_zero_flow(config, tmp_path):
     out = tmp_path / 'flow.png'
     model = FlowModel('zero', config, None)
     table = save_flow_picture([model], out=out, pairs=[1, 0], panel_width=WIDTH)
-    assert table.splitlines()[2:] == ['| 1 | 12.00 |', '| 0 | 5.00 |']
+    assert read_rows(table)[1:] == [['1', '12.00'], ['0', '5.00']]
     picture = cv2.imread(str(out))
     first, second = (
         picture[picture.shape[0] - HEIGHT - offset :][:HEIGHT].reshape(HEIGHT, -1, 3)

@@ -12,6 +12,7 @@ from dff.apis import VideoInferencer
 from dff.visualization import VideoVisualizer
 from dff_study.figures import draw_strip
 from dff_study.figures.draw_strip import save_strip
+from dff_study.reports.runs import read_rows
 
 TOOL = Path(__file__).resolve().parents[3] / 'tools/study/draw_strip.py'
 HEIGHT, WIDTH = 64, 96
@@ -32,7 +33,7 @@ def save(dff_config, image_config, checkpoint, moving_video, tmp_path):
             out=out,
             **dict(length=3, panel_width=WIDTH, opacity=1.0) | options,
         )
-        head, _, *lines = [line.strip('| ').split(' | ') for line in table.split('\n')]
+        head, *lines = read_rows(table)
         rows = {line[0].split(':')[0]: [float(v) for v in line[1:]] for line in lines}
         return (head, rows), cv2.imread(str(out))
 
@@ -47,7 +48,7 @@ def panel(picture, row, column):
 def test_labels_of_frame_and_of_copied_features(save):
     (head, rows), picture = save(flow=(0, 0))
     frame, dff = ([panel(picture, r, c) for c in range(3)] for r in range(2))
-    assert head == ['key + 0', 'key + 1', 'key + 2']
+    assert head == ['', 'key + 0', 'key + 1', 'key + 2']
     assert (frame[0] == dff[0]).all()
     colors = np.unique(frame[0].reshape(-1, 3), axis=0).tolist()
     assert len(colors) > 1
@@ -144,7 +145,8 @@ def test_tool(
     args = [*files, '--out', tmp_path / 'a.jpg', '--length', 3, '--panel-width', 80]
     monkeypatch.setattr(sys, 'argv', ['draw_strip.py', *map(str, args + frame)])
     runpy.run_path(str(TOOL), run_name='__main__')
-    assert 'Frame: pixels as in the first row | 1.000' in capsys.readouterr().out
+    rows = {row[0]: row[1:] for row in read_rows(capsys.readouterr().out)}
+    assert rows['Frame: pixels as in the first row'][0] == '1.000'
     assert cv2.imread(str(tmp_path / 'a.jpg')).shape[1] == 3 * 84 - 4
     monkeypatch.setattr(sys, 'argv', ['draw_strip.py', *map(str, args + frame[:2])])
     with pytest.raises(SystemExit):
@@ -177,7 +179,7 @@ def test_wrong_models_and_names(image_config, dff_config, moving_video, tmp_path
     with pytest.raises(ValueError, match='needs a model with key frames.*Encoder'):
         save_strip(frames, (image_config(), None), out=out, length=2)
     model = (dff_config(), None)
-    with pytest.raises(ValueError, match='image model, got one of DFFVideoSegmentor'):
+    with pytest.raises(ValueError, match='image model, got a DFFVideoSegmentor'):
         save_strip(frames, model, out=out, length=2, frame_model=model)
     with pytest.raises(ValueError, match=r'strip\.mp4 must end in one of'):
         save_strip(frames, model, out=tmp_path / 'strip.mp4')
