@@ -8,10 +8,13 @@ from statistics import mean
 import pytest
 from mim.commands.search import convert2df
 from modelindex.load_model_index import load
+from shipped_configs import read
+
+from dff_study.reports.runs import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ('vid', 'cityscapes', 'camvid', 'mini', 'flow', 'wrapped')
-REBUILD = 'run: python tools/study/build_results.py'
+PETS = 'PETS09-S2L1, frames 600-794'
 
 
 @pytest.fixture(scope='module')
@@ -38,7 +41,7 @@ def test_every_config_is_one_model(index):
         for path in (ROOT / 'configs' / folder).glob('*.py')
     }
     listed = [model.config for model in index.models]
-    assert sorted(listed) == sorted(here), REBUILD
+    assert sorted(listed) == sorted(here), 'each config needs an entry in metafile.yml'
     assert len({model.name for model in index.models}) == len(listed)
     assert not any(model.weights for model in index.models)  # none are published
 
@@ -60,7 +63,7 @@ def test_readme_links_every_config_and_says_how_to_run_it(folder):
     missing = [x for x in links if not (ROOT / 'configs' / folder / x).exists()]
     assert missing == []
     configs = {path.name for path in (ROOT / 'configs' / folder).glob('*.py')}
-    assert configs - links == set(), REBUILD
+    assert configs - links == set(), 'README.md must link each config'
     assert re.search(r'(python|bash) tools/.*train', text) or 'quickstart' in text
     for name in re.findall(r'configs/\w+/[\w.-]+\.py', text):
         assert (ROOT / name).is_file(), name
@@ -107,3 +110,52 @@ def test_results_of_flow_and_quick_start_are_those_of_their_files(index):
     found = results(index, 'mini/dff_fcn_r18_synthetic.py')
     wanted = run['segmentation']['streams']['DFF, FlowNet']
     assert found['mIoU, l = 10'] == pytest.approx(wanted, abs=0.000501)
+
+
+def test_results_on_pets_are_those_of_the_printed_table(index):
+    for name, row, columns in (
+        ('frame_rfcn_mobilenetv2_pets', 'copied boxes', {'VID AP': '0'}),
+        (
+            'dff_rfcn_mobilenetv2_pets',
+            'DFF',
+            {'VID AP, l = 5': 'mean 0-4', 'VID AP, l = 10': 'mean 0-9'},
+        ),
+    ):
+        (model,) = [m for m in index.models if m.name == name]
+        for result in model.results:
+            file = 'vid_ap_pets.md' if result.dataset == PETS else 'vid_ap_tud.md'
+            head, *rows = read_rows((ROOT / 'docs/runs/pets' / file).read_text())
+            (line,) = [cells for cells in rows if cells[0] == row]
+            wanted = {n: float(line[head.index(c)]) for n, c in columns.items()}
+            assert result.metrics == wanted
+
+
+def test_every_result_is_a_cell_of_the_results_pages(index):
+    pages = [ROOT / 'docs/results.md', *ROOT.glob('docs/runs/*/tables.md')]
+    cells = {
+        cell.split(' ± ')[0]
+        for page in pages
+        for row in read_rows(page.read_text(encoding='utf-8'))
+        for cell in row
+    }
+    known = {float(cell) for cell in cells if re.fullmatch(r'-?\d+\.\d+', cell)}
+    stated = {
+        (model.name, figure): value
+        for model in index.models
+        for result in model.results or ()
+        for figure, value in result.metrics.items()
+    }
+    assert len(stated) > 20
+    assert [name for name, value in stated.items() if value not in known] == []
+
+
+def test_metadata_are_those_of_the_configs(index):
+    units = dict(max_iters='Iterations', max_epochs='Epochs')
+    for model in index.models:
+        cfg = read(model.config.removeprefix('configs/'))
+        train = cfg.get('train_cfg') or {}
+        wanted = {unit: train[key] for key, unit in units.items() if train.get(key)}
+        if wanted:
+            wanted['Batch Size'] = cfg.train_dataloader.batch_size
+        found = {name: model.metadata.data.get(name) for name in wanted}
+        assert found == wanted, model.name

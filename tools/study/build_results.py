@@ -1,4 +1,4 @@
-"""Write docs/results.md and the models of the metafiles from the runs in docs/runs.
+"""Write docs/results.md and the tables of runs from the files in docs/runs.
 
 Example:
     python tools/study/build_results.py            # write

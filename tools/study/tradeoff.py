@@ -13,10 +13,11 @@ from pathlib import Path
 import dff  # noqa: F401  (registers the models)
 from dff.apis.dff_model import parse_size
 from dff.engine.memory import keep_freed_memory
+from dff.files import write_atomically
 from dff_study.jobs.steps import StepError
 from dff_study.jobs.tradeoff import TradeoffJob
 from dff_study.reports.tradeoff_plots import save_plots
-from dff_study.reports.tradeoff_table import tabulate_parts, tabulate_points, write_csv
+from dff_study.reports.tradeoff_table import tabulate_parts, tabulate_points
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,7 +90,8 @@ def main() -> None:
         except StepError as error:
             sys.exit(f'\n{error}\nRun the same command again to continue from here.')
     points = job.read()
-    write_csv(points, args.out / 'tradeoff.csv')
+    with write_atomically(args.out / 'tradeoff.csv') as temporary:
+        points.to_csv(temporary, index=False)
     pictures = save_plots(points, args.out, figure=job.figure)
     print(tabulate_points(points, job.figure))
     print('\n' + tabulate_parts(job.read_speeds()))

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import torch
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
@@ -22,7 +23,6 @@ from dff.files import write_json
 from dff.visualization.offset_curves import Curve, read_curve
 from dff_study.reports.tradeoff_table import (
     Accuracy,
-    Point,
     average_over_offsets,
     make_points,
 )
@@ -93,8 +93,8 @@ class TradeoffJob(Job):
         """Run the steps that are not finished. For what it raises see `run_steps`."""
         self.run_steps()
 
-    def read(self) -> list[Point]:
-        """Return all points of the rows that are timed."""
+    def read(self) -> pd.DataFrame:
+        """Return the points of the rows that are timed, see `make_points`."""
         speeds = self.read_speeds()
         accuracies = {name: self._accuracy(name) for name in speeds}
         return make_points(speeds, accuracies, self.intervals, reference=self.reference)

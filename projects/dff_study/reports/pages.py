@@ -1,4 +1,4 @@
-"""Generated files of the documentation: results pages, lists of models.
+"""Generated pages of the documentation.
 
 `docs/runs/README.md` says how to add a run.
 """
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import jinja2
 
-from .metafiles import write_metafiles
 from .result_tables import ResultTables, mean_of
 from .runs import RUNS
 from .tables import to_markdown
@@ -37,7 +36,7 @@ def write_pages(root: Path) -> dict[Path, str]:
         path = root / RUNS / name / TABLES
         source = tables.run(name).describe('..')
         pages[path] = f'# Tables of {name}\n\n{source}\n\n{tables.report(name)}\n'
-    return pages | write_metafiles(root, tables)
+    return pages
 
 
 def write_results(root: Path, tables: ResultTables) -> str:

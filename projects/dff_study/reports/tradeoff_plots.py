@@ -1,41 +1,39 @@
-"""The plots of Fig. 3: accuracy against speed, and speed against l."""
+"""Plots of Fig. 3: accuracy against speed, and speed against l."""
 
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dff.files import write_atomically
 
-from .tradeoff_table import Point
-
 PREDICTED = dict(linestyle='--', linewidth=1, alpha=0.7)
 MARKERS = 'osD^vP*X'
-LABELS = dict(speedup='speed-up over Frame', fps='frames a second')
+LABELS = dict(speedup='speed-up over Frame', fps='frames per second')
 
 
 def save_plots(
-    points: Sequence[Point], folder: str | os.PathLike, *, figure: str
+    points: pd.DataFrame, folder: str | os.PathLike, *, figure: str
 ) -> list[Path]:
-    """Draw what is known, each picture written atomically.
+    """Draw all plots that the points allow.
 
     Args:
-        points: Of all rows.
-        folder: Gets `accuracy_speedup.png` and `accuracy_fps.png`, where a row has
-            its accuracy, and `speed.png`, both speeds against l.
+        points: From `make_points`.
+        folder: Gets `accuracy_speedup.png` and `accuracy_fps.png`, if a row has an
+            accuracy, and `speed.png`, both speeds against l.
         figure: Name of the accuracy.
 
     Returns:
-        The pictures written.
+        Paths of the pictures.
     """
     drawings = {}
-    if any(point.accuracy is not None for point in points):
+    if points.accuracy.notna().any():
         for speed in LABELS:
             drawings[f'accuracy_{speed}'] = draw_accuracy(points, speed, figure=figure)
-    if points:
+    if len(points):
         drawings['speed'] = draw_speed(points)
     paths = []
     for name, drawing in drawings.items():
@@ -45,26 +43,20 @@ def save_plots(
     return paths
 
 
-def draw_accuracy(points: Sequence[Point], speed: str, *, figure: str) -> Figure:
+def draw_accuracy(points: pd.DataFrame, speed: str, *, figure: str) -> Figure:
     """Draw accuracy over a speed; rows without accuracy are left out.
 
     Args:
-        points: Of all rows.
+        points: From `make_points`.
         speed: 'speedup' or 'fps'.
         figure: Name of the accuracy.
     """
-    points = [point for point in points if point.accuracy is not None]
+    points = points[points.accuracy.notna()]
     drawing = Figure(figsize=(8, 5), layout='constrained')
     axes = drawing.subplots()
-    _draw_rows(
-        axes,
-        points,
-        measured=lambda p: (getattr(p, speed), p.accuracy),
-        predicted=lambda p: (getattr(p, f'{speed}_eq5'), p.accuracy),
-    )
-    for row in dict.fromkeys(point.row for point in points):
-        own = [point for point in points if point.row == row]
-        for point in (own[0], own[-1]) if len(own) > 1 else own:
+    _draw_rows(axes, points, (speed, 'accuracy'), (f'{speed}_eq5', 'accuracy'))
+    for _, own in points.groupby('row', sort=False):
+        for point in own.iloc[[0, -1]].drop_duplicates().itertuples():
             axes.annotate(
                 f'l = {point.interval}',
                 (getattr(point, speed), point.accuracy),
@@ -78,47 +70,33 @@ def draw_accuracy(points: Sequence[Point], speed: str, *, figure: str) -> Figure
     return drawing
 
 
-def draw_speed(points: Sequence[Point]) -> Figure:
+def draw_speed(points: pd.DataFrame) -> Figure:
     """Draw both speeds over l, side by side."""
     drawing = Figure(figsize=(12, 5), layout='constrained')
-    for axes, (speed, label) in zip(
-        drawing.subplots(ncols=len(LABELS)), LABELS.items(), strict=True
-    ):
-        _draw_rows(
-            axes,
-            points,
-            measured=lambda p, speed=speed: (p.interval, getattr(p, speed)),
-            predicted=lambda p, speed=speed: (
-                p.interval,
-                getattr(p, f'{speed}_eq5'),
-            ),
-        )
+    columns = drawing.subplots(ncols=len(LABELS))
+    for axes, (speed, label) in zip(columns, LABELS.items(), strict=True):
+        _draw_rows(axes, points, ('interval', speed), ('interval', f'{speed}_eq5'))
         axes.set_xlabel('l, frames from one key frame to the next')
         axes.set_ylabel(label)
         _finish(axes)
     return drawing
 
 
-Place = Callable[[Point], tuple[float | None, float | None]]
-
-
 def _draw_rows(
-    axes: Axes, points: Sequence[Point], *, measured: Place, predicted: Place
+    axes: Axes, points: pd.DataFrame, measured: tuple, predicted: tuple
 ) -> None:
-    """Draw each row's measured line, and in its colour what Eq. (5) predicts."""
-    for index, row in enumerate(dict.fromkeys(point.row for point in points)):
-        own = [point for point in points if point.row == row]
+    """Draw a line per row, and the prediction of Eq. (5) in the same colour.
+
+    ``measured`` and ``predicted`` are the columns for x and y.
+    """
+    for index, (row, own) in enumerate(points.groupby('row', sort=False)):
         colour, marker = f'C{index % 10}', MARKERS[index % len(MARKERS)]
-        axes.plot(
-            *zip(*map(measured, own), strict=True),
-            color=colour,
-            marker=marker,
-            markersize=4,
-            label=row,
-        )
-        expected = [place for place in map(predicted, own) if None not in place]
-        if expected:
-            axes.plot(*zip(*expected, strict=True), color=colour, **PREDICTED)
+        x, y = measured
+        axes.plot(own[x], own[y], color=colour, marker=marker, markersize=4, label=row)
+        x, y = predicted
+        known = own.dropna(subset=[x, y])
+        if len(known):
+            axes.plot(known[x], known[y], color=colour, **PREDICTED)
 
 
 def _finish(axes: Axes) -> None:

@@ -1,58 +1,47 @@
-"""Speed and accuracy at each l, from measured frames and figures by offset (Fig. 3)."""
+"""Speed and accuracy at each l, from measured frames and figures by offset (Fig. 3).
 
-import csv
-import os
+A table of points has a line for each row of a plan and l, with the columns:
+
+- `row`, `interval`: name of the row, and l.
+- `accuracy`, `accuracy_spread`, `runs`: mean over the offsets 0 to l - 1 and over runs
+  (seeds), half the range over runs, and their number; nan and 0 if unknown.
+- `ms`, `fps`: milliseconds per frame, (t_key + (l - 1) t_other) / l, and frames per
+  second.
+- `speedup`, `speedup_min`, `speedup_max`: over Frame of the reference row; the smallest
+  and largest of all rounds, each over its own Frame.
+- `speedup_own`: over Frame of the row itself.
+- `speedup_eq5`, `fps_eq5`: prediction of Eq. (7) with r of Eq. (5) in multiply-adds;
+  nan if those of F cannot be counted.
+"""
+
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from math import nan
 from typing import Any
 
+import pandas as pd
+
 from dff.cost.complexity import Complexity, predicted_speedup
-from dff.files import write_atomically
 from dff.visualization.offset_curves import Curve
 
 from .tables import NOTHING, half_range, rows_to_markdown
 
 Accuracy = dict[int, tuple[float, float, int]]  # by l: mean, half the range, runs
-
-
-@dataclass(frozen=True)
-class Point:
-    """One row of a plan at one l.
-
-    Attributes:
-        row: Its name.
-        interval: l.
-        accuracy: Mean over the offsets 0 to l - 1 and over runs, if known.
-        accuracy_spread: Half the range over runs.
-        runs: Number of runs (seeds).
-        ms: Milliseconds per frame, (t_key + (l - 1) t_other) / l.
-        fps: Frames per second.
-        speedup: Over Frame, the image model of the reference row.
-        speedup_min: Smallest of all rounds, each against its own Frame.
-        speedup_max: Likewise.
-        speedup_own: Over the image model of the row itself.
-        speedup_eq5: Prediction of Eq. (7) with r of Eq. (5) in multiply-adds; None
-            where those of F cannot be counted.
-        fps_eq5: Likewise, from the measured Frame of the reference.
-    """
-
-    row: str
-    interval: int
-    accuracy: float | None
-    accuracy_spread: float | None
-    runs: int
-    ms: float
-    fps: float
-    speedup: float
-    speedup_min: float
-    speedup_max: float
-    speedup_own: float
-    speedup_eq5: float | None
-    fps_eq5: float | None
+COLUMNS = ('row', 'interval', 'accuracy', 'accuracy_spread', 'runs', 'ms', 'fps')
+COLUMNS += ('speedup', 'speedup_min', 'speedup_max', 'speedup_own')
+COLUMNS += ('speedup_eq5', 'fps_eq5')
+PARTS = {
+    'frame': 'Frame',
+    'key': 'key',
+    'propagated': 'other',
+    'n_feat': 'N_feat',
+    'flow': 'F + S',
+    'warp': 'W',
+    'n_task': 'N_task',
+}
 
 
 def time_of_frame(key: float, other: float, interval: int) -> float:
-    """Return the mean time of a frame, one of `interval` being a key frame."""
+    """Return the mean time per frame if one of `interval` is a key frame."""
     return (key + (interval - 1) * other) / interval
 
 
@@ -87,8 +76,8 @@ def make_points(
     intervals: Sequence[int],
     *,
     reference: str | None = None,
-) -> list[Point]:
-    """Compute the points of all rows and l.
+) -> pd.DataFrame:
+    """Compute the table of points.
 
     Args:
         speeds: Results of `measure_speed`, by row.
@@ -107,24 +96,18 @@ def make_points(
             f'are {list(speeds)}'
         )
     points = []
-    for name, speed in speeds.items():
-        frame_of = speeds[reference or name]
+    for row, speed in speeds.items():
         for interval in intervals:
-            accuracy, spread, runs = accuracies[name].get(interval, (None, None, 0))
-            points.append(
-                Point(
-                    row=name,
-                    interval=interval,
-                    accuracy=accuracy,
-                    accuracy_spread=spread,
-                    runs=runs,
-                    **_speed(speed, frame_of, interval),
-                )
-            )
-    return points
+            known = accuracies[row].get(interval, (nan, nan, 0))
+            names = ('accuracy', 'accuracy_spread', 'runs')
+            point = dict(row=row, interval=interval)
+            point |= dict(zip(names, known, strict=True))
+            point |= _speed_at(speed, speeds[reference or row], interval)
+            points.append(point)
+    return pd.DataFrame(points, columns=list(COLUMNS))
 
 
-def _speed(speed: Mapping, frame_of: Mapping, interval: int) -> dict[str, float | None]:
+def _speed_at(speed: Mapping, frame_of: Mapping, interval: int) -> dict[str, float]:
     ms = speed['benchmark']['milliseconds']
     per_frame = time_of_frame(ms['key'], ms['propagated'], interval)
     frame = frame_of['benchmark']['milliseconds']['frame']
@@ -133,7 +116,7 @@ def _speed(speed: Mapping, frame_of: Mapping, interval: int) -> dict[str, float 
         of_reference * r['frame'] / time_of_frame(r['key'], r['propagated'], interval)
         for r in speed['rounds']
     ]
-    predicted = None
+    predicted = nan
     if speed['is_flow_counted']:
         macs, macs_of_frame = (
             Complexity(**s['benchmark']['macs']) for s in (speed, frame_of)
@@ -148,55 +131,43 @@ def _speed(speed: Mapping, frame_of: Mapping, interval: int) -> dict[str, float 
         speedup_max=max(by_round),
         speedup_own=ms['frame'] / per_frame,
         speedup_eq5=predicted,
-        fps_eq5=None if predicted is None else 1e3 / frame * predicted,
+        fps_eq5=1e3 / frame * predicted,
     )
 
 
-def write_csv(points: Sequence[Point], path: str | os.PathLike) -> None:
-    """Write a line for each row and l; unknown cells are empty."""
-    with write_atomically(path) as temporary, temporary.open('w', newline='') as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Point)])
-        writer.writeheader()
-        writer.writerows(asdict(point) for point in points)
-
-
-def tabulate_points(points: Sequence[Point], figure: str) -> str:
-    """Write a Markdown table with a line for each row and l."""
-    with_accuracy = any(point.accuracy is not None for point in points)
+def tabulate_points(points: pd.DataFrame, figure: str) -> str:
+    """Write a table of points as Markdown; `figure` names the accuracy."""
+    with_accuracy = bool(points.accuracy.notna().any())
     head = ['', 'l', *([figure] if with_accuracy else [])]
     head += ['ms', 'fps', 'speed-up', 'rounds', 'Eq. (5)']
     lines = []
-    for p in points:
+    for p in points.itertuples():
         cells = [p.row, str(p.interval)]
-        if with_accuracy:
-            cells.append(_accuracy_cell(p))
+        cells += [_accuracy_cell(p)] if with_accuracy else []
         cells += [f'{p.ms:.1f}', f'{p.fps:.2f}', f'{p.speedup:.2f}']
         cells.append(f'{p.speedup_min:.2f} to {p.speedup_max:.2f}')
-        cells.append(NOTHING if p.speedup_eq5 is None else f'{p.speedup_eq5:.2f}')
+        cells.append(NOTHING if pd.isna(p.speedup_eq5) else f'{p.speedup_eq5:.2f}')
         lines.append(cells)
     return rows_to_markdown(head, lines)
 
 
-def _accuracy_cell(point: Point) -> str:
-    if point.accuracy is None:
+def _accuracy_cell(point: Any) -> str:
+    if pd.isna(point.accuracy):
         return NOTHING
-    # IoU is in per cent, AP a fraction
-    digits = 1 if point.accuracy > 1 else 3
+    digits = 1 if point.accuracy > 1 else 3  # IoU is in percent, AP a fraction
     text = f'{point.accuracy:.{digits}f}'
     return text + (f' ± {point.accuracy_spread:.{digits}f}' if point.runs > 1 else '')
 
 
 def tabulate_parts(speeds: Mapping[str, Mapping[str, Any]]) -> str:
     """Write milliseconds per part, and the measured beside the derived speed-up."""
-    names = dict(frame='Frame', key='key', propagated='other', n_feat='N_feat')
-    names |= dict(flow='F + S', warp='W', n_task='N_task')
-    head = ['ms', *names.values(), 'whole stream', 'from key and other']
+    head = ['ms', *PARTS.values(), 'whole stream', 'from key and other']
     lines = []
     for row, speed in speeds.items():
         ms, stream = speed['benchmark']['milliseconds'], speed['stream']
         interval = stream['interval']
         follows = ms['frame'] / time_of_frame(ms['key'], ms['propagated'], interval)
-        cells = [f'{ms[name]:.1f}' for name in names]
+        cells = [f'{ms[name]:.1f}' for name in PARTS]
         cells.append(f'{stream["speedup"]:.2f}x (l = {interval})')
         lines.append([row, *cells, f'{follows:.2f}x'])
     return rows_to_markdown(head, lines)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from math import isnan
 from pathlib import Path
 
 import cv2
@@ -21,7 +22,6 @@ from dff_study.reports.tradeoff_table import (
     average_over_offsets,
     make_points,
     tabulate_points,
-    write_csv,
 )
 
 MACS = dict(n_feat=90e9, flow=9e9, warp=0.0, n_task=10e9)
@@ -54,14 +54,14 @@ def speed(frame, key, other, *, is_flow_counted=True, rounds=None):
 def test_every_l_follows_from_key_frames_and_others():
     measured = speed(100.0, 110.0, 10.0, rounds=[(100, 110, 10), (90, 110, 10)])
     points = make_points({'A': measured}, {'A': {}}, range(1, 11))
-    assert [p.interval for p in points] == list(range(1, 11))
-    last = points[-1]
+    assert list(points.interval) == list(range(1, 11))
+    last = points.iloc[-1]
     # ten frames: one of 110 ms and nine of 10 ms
     assert last.ms == pytest.approx(20.0)
     assert last.fps == pytest.approx(50.0)
     assert (last.speedup, last.speedup_max) == pytest.approx((5.0, 5.0))
     assert last.speedup_min == pytest.approx(90 / 20)
-    assert points[0].speedup == pytest.approx(100 / 110)
+    assert points.speedup[0] == pytest.approx(100 / 110)
     # ten Frames cost 10 x 100, DFF one Frame and nine times F and N_task
     assert last.speedup_eq5 == pytest.approx(1000 / (100 + 9 * 19))
     assert last.fps_eq5 == pytest.approx(last.speedup_eq5 * 1e3 / 100)
@@ -74,12 +74,12 @@ def test_speed_ups_are_over_the_reference():
     }
     accuracies = {'big': {2: (70.0, 1.5, 3)}, 'small': {}}
     points = make_points(speeds, accuracies, [2], reference='big')
-    big, small = points
+    big, small = points.itertuples()
     assert small.speedup == pytest.approx(100 / 30)
     assert small.speedup_own == pytest.approx(50 / 30)
-    assert small.speedup_eq5 is None and small.fps_eq5 is None
+    assert isnan(small.speedup_eq5) and isnan(small.fps_eq5)
     assert (big.accuracy, big.accuracy_spread, big.runs) == (70.0, 1.5, 3)
-    assert (small.accuracy, small.runs) == (None, 0)
+    assert isnan(small.accuracy) and small.runs == 0
     table = tabulate_points(points, 'mIoU')
     rows = [[c.strip() for c in line.split('|')] for line in table.splitlines()[2:]]
     assert rows[0][1:7] == ['big', '2', '70.0 ± 1.5', '60.0', '16.67', '1.67']
@@ -98,7 +98,7 @@ def test_accuracy_is_the_mean_over_offsets():
 def test_csv_and_pictures(tmp_path):
     speeds = {'A': speed(100.0, 100.0, 20.0), 'B': speed(60.0, 60.0, 20.0)}
     points = make_points(speeds, {'A': {1: (70.0, 1.0, 2)}, 'B': {}}, [1, 2])
-    write_csv(points, tmp_path / 'points.csv')
+    points.to_csv(tmp_path / 'points.csv', index=False)
     with (tmp_path / 'points.csv').open() as file:
         lines = list(csv.DictReader(file))
     assert [(line['row'], line['interval']) for line in lines] == [
@@ -116,9 +116,7 @@ def test_csv_and_pictures(tmp_path):
         'speed.png',
     ]
     assert all(cv2.imread(str(path)).std() > 1 for path in pictures)
-    without = save_plots(
-        [p for p in points if p.row == 'B'], tmp_path / 'B', figure='mIoU'
-    )
+    without = save_plots(points[points.row == 'B'], tmp_path / 'B', figure='mIoU')
     assert [path.name for path in without] == ['speed.png']
 
 
@@ -183,9 +181,9 @@ def test_a_job_goes_on_where_it_was(root, timed):
     job = TradeoffJob(root, root / 'plan.py', root / 'out', **options)
     job.run()
     assert timed == ['a.py', 'b.py']
-    points = {(p.row, p.interval): p for p in job.read()}
+    points = {(p.row, p.interval): p for p in job.read().itertuples()}
     assert points['A + F', 3].accuracy == pytest.approx((60 + 54 + 48) / 3)
-    assert points['B + F', 3].accuracy is None
+    assert isnan(points['B + F', 3].accuracy)
     assert points['B + F', 3].speedup == pytest.approx(100 / 30)
 
 
@@ -199,7 +197,7 @@ def test_figures_of_a_job_over_variants(root, timed):
             (folder / f'{name}_seed{seed}.json').write_text(text)
     job = TradeoffJob(root, root / 'plan.py', root / 'out', variants=root / 'variants')
     job.run()
-    last = job.read()[-1]
+    last = job.read().iloc[-1]
     assert (last.accuracy, last.accuracy_spread, last.runs) == (51.0, 2.0, 2)
     (folder / 'DFF_no_S_seed0.json').unlink()
     (folder / 'DFF_no_S_seed1.json').unlink()

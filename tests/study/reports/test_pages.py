@@ -31,11 +31,8 @@ def add_run(root, name, *, files=(), **info):
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
-    """A repository with one run of two variants and two seeds, and no metafiles."""
-    monkeypatch.setattr(
-        'dff_study.reports.pages.write_metafiles', lambda root, tables: {}
-    )
+def root(tmp_path):
+    """A repository with one run of two variants and two seeds."""
     plan = dict(
         figure='mIoU',
         seeds=[0, 1],
