@@ -1,7 +1,7 @@
-"""Print how far the network is from the authors' own, array by array.
+"""Compare the network with that of the authors, array by array.
 
-Both get the same frames and weights. The exit status is 1 where an array differs by
-more than 1e-3 of its largest absolute value.
+Both get the same frames and weights. The exit status is 1 if an array differs by more
+than 1e-3 of its largest absolute value.
 """
 
 import argparse
@@ -19,16 +19,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('oracle', help=".npz file with the authors' inputs and outputs")
+    parser.add_argument(
+        'oracle', help='.npz file with inputs and outputs of the authors'
+    )
     parser.add_argument(
         '--weights',
         required=True,
         help='.params file of MXNet; .py file whose weights() yields (kind, name, '
-        'array); or a checkpoint that was converted before',
+        'array); or a converted checkpoint',
     )
-    parser.add_argument(
-        '--config', default=str(CONFIG), help='of the model; default: %(default)s'
-    )
+    parser.add_argument('--config', default=str(CONFIG), help='default: %(default)s')
     args = parser.parse_args()
     try:
         oracle = parity.read_oracle(args.oracle)

@@ -1,4 +1,4 @@
-"""Draw true and estimated flow of test pairs (configs of `configs/flow`).
+"""Draw true and estimated flow of test pairs, for configs of `configs/flow`.
 
 Example:
     python tools/study/draw_flow.py --model DIS configs/flow/dis_chairs.py none \
@@ -21,7 +21,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         action='append',
         required=True,
         metavar=('LABEL', 'CONFIG', 'CHECKPOINT'),
-        help='a column; CHECKPOINT none for a flow without weights',
+        help='adds a column; CHECKPOINT is none for flow without weights',
     )
     parser.add_argument('--out', required=True, help='.png or .jpg')
     parser.add_argument(
@@ -29,16 +29,16 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         type=int,
         nargs='+',
         default=[0, 1, 2],
-        help="pairs of the first config's test data (default: 0 1 2)",
+        help='indices of pairs in the test data of the first config (default: 0 1 2)',
     )
     parser.add_argument(
-        '--panel-width', type=int, default=256, help='pixels (default: 256)'
+        '--panel-width', type=int, default=256, help='in pixels (default: 256)'
     )
     return parser.parse_args(args)
 
 
 def main(args: argparse.Namespace) -> None:
-    """Draw, print the errors and where the picture is."""
+    """Draw the picture, and print the errors and its path."""
     models = [
         FlowModel(label, config, None if checkpoint == 'none' else checkpoint)
         for label, config, checkpoint in args.model

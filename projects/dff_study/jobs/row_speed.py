@@ -21,35 +21,28 @@ from dff.cost.benchmark import (
 from dff.cost.benchmark_report import summarise
 from dff.models.key_frame import FixedKeyFrameScheduler
 
+from .timing import TimingSettings
 
-@dataclass(frozen=True)
-class SpeedSettings:
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedSettings(TimingSettings):
     """What to time, and how.
+
+    Key frames and others are timed in `repeats` rounds of `interval` frames, and the
+    whole stream in half as many, rounded up.
 
     Attributes:
         config: Path from the folder of configs.
         checkpoint: Its weights; None is random ones from a fixed seed.
-        size: (H, W) of the frames.
-        interval: l of the rounds in which key frames and others are timed.
-        repeats: Number of rounds; half of it, rounded up, for the whole stream.
         stream: l of the whole stream.
-        device: Of torch.
-        threads: On the CPU.
-        is_cpu_time: Whether to count CPU seconds instead of wall seconds.
 
     Raises:
-        ValueError: A number is too small, or CPU time is asked for several threads.
+        ValueError: A number is too small, or see `TimingSettings`.
     """
 
     config: str
-    checkpoint: str | None
-    size: tuple[int, int]
-    interval: int
-    repeats: int
+    checkpoint: str | None = None
     stream: int
-    device: str = 'cpu'
-    threads: int = 2
-    is_cpu_time: bool = False
 
     def __post_init__(self) -> None:
         if self.interval < 2 or self.stream < 2 or self.repeats < 1:
@@ -57,11 +50,7 @@ class SpeedSettings:
                 'interval and stream must be >= 2 and repeats >= 1, got '
                 f'{self.interval}, {self.stream} and {self.repeats}'
             )
-        if self.is_cpu_time and (self.threads != 1 or self.device != 'cpu'):
-            raise ValueError(
-                'is_cpu_time needs one thread and the CPU, got '
-                f'{self.threads} on {self.device}'
-            )
+        super().__post_init__()
 
 
 def measure_speed(model: nn.Module, settings: SpeedSettings) -> dict[str, Any]:
@@ -76,7 +65,6 @@ def measure_speed(model: nn.Module, settings: SpeedSettings) -> dict[str, Any]:
         `frame`, `key` and `propagated` in each; `stream`: its `interval`, the
         `rounds` (Frame, stream) in seconds, and `speedup`, their median ratio.
     """
-    clock = time.process_time if settings.is_cpu_time else time.perf_counter
     streams = -(-settings.repeats // 2)
     total = settings.repeats * settings.interval + 2 * streams * settings.stream
     progress = ProgressBar(total)
@@ -86,14 +74,14 @@ def measure_speed(model: nn.Module, settings: SpeedSettings) -> dict[str, Any]:
         model,
         frames[: settings.interval],
         repeats=settings.repeats,
-        clock=clock,
+        clock=settings.clock,
         on_frame=progress.update,
     )
     rounds = time_streams(
         model,
         frames[: settings.stream],
         repeats=streams,
-        clock=clock,
+        clock=settings.clock,
         on_frame=progress.update,
     )
     print(flush=True)

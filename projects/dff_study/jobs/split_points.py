@@ -1,6 +1,5 @@
 """Cost of each split of N, and whether key frames equal Frame (paper Tab. 5)."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,36 +21,29 @@ from dff.cost.complexity import Complexity, count_macs, predicted_speedup, warp_
 from dff.models.seam.feature_seam import FeatureSeam
 from dff.models.seam.split_point import BehindScores, numbered_splits
 
+from .timing import TimingSettings
+
 Split = int | str
 PAPER_SPLITS = (0, 1, 5, 12, 21)  # paper Tab. 5
 SCALE = 'propagation.flow_estimator.predict_scale.'
 TIMED_FRAMES = 3  # per round: a key frame and two others
 
 
-@dataclass(frozen=True)
-class SplitSettings:
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings(TimingSettings):
     """What to measure, and how.
 
+    `interval` is l of the speed-ups and of the test. A round is a key frame and two
+    others; 0 `repeats` time nothing.
+
     Attributes:
-        size: (H, W) of the frames.
-        interval: l of the predicted and the measured speed-up, and of the test.
-        repeats: Number of rounds of a key frame and two others; 0 times nothing.
         is_counted_only: Whether to only count multiply-adds; for models of the form
             of the paper.
-        device: Of torch.
-        threads: On the CPU.
-        is_cpu_time: Whether to count CPU seconds instead of wall seconds.
 
     Raises:
-        ValueError: A number is too small, or CPU time is asked for several threads.
+        ValueError: A number is too small, or see `TimingSettings`.
     """
 
-    size: tuple[int, int]
-    interval: int
-    repeats: int = 5
-    device: str = 'cpu'
-    threads: int = 2
-    is_cpu_time: bool = False
     is_counted_only: bool = False
 
     def __post_init__(self) -> None:
@@ -60,11 +52,7 @@ class SplitSettings:
                 'interval must be >= 1 and repeats >= 0, got '
                 f'{self.interval} and {self.repeats}'
             )
-        if self.is_cpu_time and (self.threads != 1 or self.device != 'cpu'):
-            raise ValueError(
-                'is_cpu_time needs one thread and the CPU, got '
-                f'{self.threads} on {self.device}'
-            )
+        super().__post_init__()
 
 
 def default_splits(model: nn.Module) -> list[int]:
@@ -219,8 +207,8 @@ def measure_split(model: nn.Module, settings: SplitSettings) -> dict[str, Any]:
         speedup=None,
     )
     if settings.repeats and not settings.is_counted_only:
-        clock = time.process_time if settings.is_cpu_time else time.perf_counter
-        timings = time_model(model, frames, repeats=settings.repeats, clock=clock)
+        options = dict(repeats=settings.repeats, clock=settings.clock)
+        timings = time_model(model, frames, **options)
         times = summarise(timings, macs, TIMED_FRAMES)['milliseconds']
         times['other'] = times.pop('propagated')
         others = (settings.interval - 1) * times['other']

@@ -194,7 +194,8 @@ def _benchmark_lines(rows: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
         elif len(cells) == 2 and label != 'frame':
             lines.append((f'{label}: ms, of it rest', ', '.join(cells)))
         elif len(cells) == 1 and not label.startswith('speed-up'):
-            lines.append((label, cells[0]))
+            is_loss = label.startswith('loss')
+            lines.append((label if is_loss else f'speed-up, {label}', cells[0]))
     return lines
 
 

@@ -221,7 +221,7 @@ def test_what_is_wrong_is_named(root, timed):
 
 def test_too_few_rounds_are_refused():
     with pytest.raises(ValueError, match='must be >= 2 and repeats >= 1, got 1, 2'):
-        SpeedSettings('a.py', None, (1, 1), interval=1, repeats=1, stream=2)
+        SpeedSettings(config='a.py', size=(1, 1), interval=1, repeats=1, stream=2)
 
 
 class Clock:
@@ -257,7 +257,7 @@ def test_a_real_model_is_timed(dff_config, monkeypatch):
     monkeypatch.setattr(image, 'test_step', run('frame', 5, image.test_step))
     monkeypatch.setattr(model, 'test_step', run('step', 1, model.test_step))
     settings = SpeedSettings(
-        'a.py', None, (64, 96), interval=2, repeats=3, stream=4, threads=1
+        config='a.py', size=(64, 96), interval=2, repeats=3, stream=4, threads=1
     )
     monkeypatch.setattr('time.perf_counter', clock)
     found = measure_speed(model, settings)
