@@ -170,7 +170,7 @@ def test_files_that_are_no_oracle(tmp_path, oracle):
     with pytest.raises(FileNotFoundError, match=r'oracle\.npz does not exist'):
         parity.read_oracle(path)
     path.write_bytes(b'PK\3\4 and nothing else')
-    with pytest.raises(ValueError, match=r'oracle\.npz is no \.npz file'):
+    with pytest.raises(ValueError, match=r'oracle\.npz is not an \.npz file'):
         parity.read_oracle(path)
     small = dict.fromkeys((*parity.INPUTS, *parity.OUTPUTS), np.zeros(3))
     np.savez(path, **{k: v for k, v in small.items() if k != 'flow'})

@@ -211,7 +211,7 @@ def test_tool_writes_picture_and_figures(
     [
         (dict(key=2, offsets=[1, 2]), 'frame 4 is past the end of frames, .* 4 frames'),
         (dict(key=9), 'frame 10 is past the end of frames'),
-        (dict(key=-1), 'frames are counted from 0, got -1'),
+        (dict(key=-1), 'frame numbers must be at least 0, got -1'),
         (dict(offsets=[0, 1]), r'offsets must be .* at least 1, got \[0, 1\]'),
         (dict(offsets=[1, 1]), 'offsets must be different'),
         (dict(channels=[1, 6]), r'channels must be in \[0, 6\).*got \[1, 6\]'),

@@ -63,6 +63,6 @@ def test_what_cannot_be_drawn_is_named(config, tmp_path):
         save_flow_picture([model], out=tmp_path / 'flow.png', pairs=[0, 2])
     with pytest.raises(ValueError, match='must end in one of'):
         save_flow_picture([model], out=tmp_path / 'flow.txt')
-    with pytest.raises(ValueError, match='one at least'):
+    with pytest.raises(ValueError, match='at least one entry'):
         save_flow_picture([], out=tmp_path / 'flow.png')
     assert not list(tmp_path.glob('flow*'))

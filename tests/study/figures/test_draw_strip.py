@@ -77,7 +77,7 @@ def test_plain_frames_by_steps_from_the_key_frame(save, moving_video):
     options['label'] = 'copied'
     (head, rows), picture = save(**options)
     frames = moving_video()
-    assert head == ['key + 0', 'key + 2']
+    assert head == ['', 'key + 0', 'key + 2']
     assert (panel(picture, 0, 0) == frames[1]).all()
     assert (panel(picture, 0, 1) == frames[3]).all()
     assert list(rows) == ['copied']
@@ -151,7 +151,7 @@ def test_tool(
     monkeypatch.setattr(sys, 'argv', ['draw_strip.py', *map(str, args + frame[:2])])
     with pytest.raises(SystemExit):
         runpy.run_path(str(TOOL), run_name='__main__')
-    assert 'go together' in capsys.readouterr().err
+    assert '--frame-config needs --frame-checkpoint' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -159,10 +159,10 @@ def test_tool(
     [
         (dict(length=5), 'frame 4 is past the end of frames, which has 4 frames'),
         (dict(key=2, length=2, step=2), 'frame 4 is past the end'),
-        (dict(key=-1), 'frames are counted from 0, got -1'),
+        (dict(key=-1), 'frame numbers must be at least 0, got -1'),
         (dict(length=0), 'length and step must be at least 1, got 0 and 1'),
         (dict(step=0), 'length and step must be at least 1, got 3 and 0'),
-        (dict(label='Frame'), "label 'Frame' is that of the image model"),
+        (dict(label='Frame'), "label must not be 'Frame'"),
         (dict(crop=[60, 0, 40, 9]), 'reaches past the frame of 96 x 64 pixels'),
         (dict(crop=[0, 0, 9, 0]), r'width, height >= 1, got \[0, 0, 9, 0\]'),
         (dict(opacity=2), r'opacity must be in \[0, 1\]'),

@@ -162,7 +162,7 @@ def test_report_of_a_job(root):
     assert against['copy'][:3] == ['0.0 ± 0.0', f'{copy - 1:.1f} ± 0.5', '0.0 ± 0.0']
     assert against['copy'][3].startswith(f'{share:.1f}')
     assert against['DFF'][:3] == ['-1.0 ± 0.0', f'{dff - 1:.1f} ± 0.5', '-100.0 ± 0.0']
-    assert rows[-3:] == [['', 'car'], ['copy', '7.0'], ['DFF', '7.0']]
+    assert rows[-3:] == [['', 'car'], ['DFF', '7.0'], ['copy', '7.0']]
 
 
 def test_test_sets_options_and_factor(root):
