@@ -15,7 +15,6 @@ PACKAGE = ROOT / 'projects' / 'dff'
 FLOORS = {
     'files': [],
     'random_state': [],
-    'markdown': [],
     'mim': [],
     'ops': [],
     'checkpoint': ['files'],
@@ -25,7 +24,7 @@ FLOORS = {
     'models': ['ops', 'checkpoint', 'models.flow', 'models.rfcn', 'models.seam'],
     'datasets': ['files', 'random_state'],
     'datasets.flow': ['files', 'datasets'],
-    'visualization': ['files', 'markdown'],
+    'visualization': ['files'],
     'evaluation': ['files', 'checkpoint'],
     'engine': ['*'],
     'apis': ['*'],
