@@ -223,8 +223,10 @@ def _in_our_order(array: np.ndarray, layout: Source) -> np.ndarray:
         raise ValueError(
             f'{layout.name} must have {layout.total} channels, got {array.shape}'
         )
-    taken = layout.take(flat, axis=1)
-    return taken.reshape(len(array), -1, *array.shape[2:]) if is_pooled else taken
+    ordered = layout.reorder(flat, axis=1)
+    if not is_pooled:
+        return ordered
+    return ordered.reshape(len(array), -1, *array.shape[2:])
 
 
 def _measure(name: str, ours: np.ndarray, theirs: np.ndarray) -> ArrayParity:
