@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -117,7 +117,7 @@ class VideoInferencer:
         return None if propagation is None else propagation.flow_estimator.flow_stride
 
     def _run(
-        self, frames: Sequence[Frame], video: dict
+        self, frames: Iterable[Frame], video: dict
     ) -> Iterator[tuple[np.ndarray, BaseDataElement]]:
         for frame_id, frame in enumerate(frames):
             yield frame.image, self._predict(frame, dict(video, frame_id=frame_id))

@@ -2,7 +2,7 @@
 
 import glob
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,7 +123,7 @@ class Arrays:
 
     def __init__(self, images: Iterable[np.ndarray]) -> None:
         self.images = images
-        self.count = len(images) if hasattr(images, '__len__') else None
+        self.count = len(images) if isinstance(images, Sized) else None
 
     def __iter__(self) -> Iterator[Frame]:
         index = -1

@@ -112,9 +112,9 @@ def _parse_id(pid: Any) -> tuple[torch.dtype, str, str, int] | None:
     return STORAGE_DTYPES[name], key, place, numel
 
 
-def _read_into_storage(file: BinaryIO, size: int) -> torch.UntypedStorage:
+def _read_into_storage(file: Any, size: int) -> torch.UntypedStorage:
     data = torch.empty(size, dtype=torch.uint8)
-    if size and file.readinto(memoryview(data.numpy())) != size:
+    if size and file.readinto(data.numpy().data) != size:
         raise EOFError(f'the file ends within a storage of {size} bytes')
     return data.untyped_storage()
 

@@ -66,7 +66,9 @@ def adapt_frame_state_dict(
             the model, or one of the model's keys is missing.
     """
     is_frame = not any(key.startswith(prefix) for key in state_dict)
-    adapted = {prefix + k: v for k, v in state_dict.items()} if is_frame else state_dict
+    adapted: Any = state_dict
+    if is_frame:
+        adapted = {prefix + key: value for key, value in state_dict.items()}
     own, unused = model.state_dict(), 0
     has_flow = any(key.startswith(PROPAGATION) for key in adapted)
     if has_flow and not any(key.startswith(PROPAGATION) for key in own):

@@ -92,7 +92,7 @@ def restore_state(target: Any, state: Any) -> None:
         # torch keeps the versions of modules here
         metadata = state.get('_metadata') if type(state) is dict else None
         if type(metadata) is OrderedDict:
-            target._metadata = metadata
+            vars(target)['_metadata'] = metadata
     elif isinstance(target, np.dtype):
         _restore_dtype(target, state)
     elif type(target) is np.ndarray:
@@ -211,7 +211,7 @@ def _dtype(code: Any, *flags: Any) -> Any:
     return Inert('numpy.dtype')
 
 
-def _restore_dtype(target: np.dtype, state: Any) -> None:
+def _restore_dtype(target: Any, state: Any) -> None:
     """Set the byte order, the only state of a plain type."""
     _require(type(state) is tuple and len(state) >= 8, 'numpy type')
     order = state[1]
@@ -229,7 +229,7 @@ def _array(cls: Any, shape: Any, code: Any) -> Any:
     return np.empty(0) if is_plain else Inert('numpy array')
 
 
-def _restore_array(target: np.ndarray, state: Any) -> None:
+def _restore_array(target: Any, state: Any) -> None:
     _require(type(state) is tuple and len(state) == 5, 'numpy array')
     _, shape, dtype, is_fortran, content = state
     if isinstance(dtype, Inert):  # records and dates: leave the array empty

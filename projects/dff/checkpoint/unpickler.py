@@ -21,7 +21,7 @@ pickles such as dumped results, which would need this unpickler anyway.
 import pickle
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from .inert import Inert
 from .rebuild import BUILDERS, CONSTANTS, Builder, rebuild, restore_state
@@ -44,7 +44,13 @@ class InertUnpickler(pickle._Unpickler):
         builders: Functions that build a value, by the dotted name a pickle calls.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    # Attributes of the base class that its type stub lacks.
+    stack: list
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list]
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(
+        pickle._Unpickler.dispatch
+    )
 
     def __init__(
         self,

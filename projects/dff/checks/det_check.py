@@ -95,7 +95,8 @@ class _Records:
             line = self.text.count('\n', 0, place) + 1
             lines = self._lines[name] = []
             for _ in self.lists[name]:
-                begin = gap.match(self.text, place).end()
+                found = gap.match(self.text, place)
+                begin = found.end() if found else place
                 line += self.text.count('\n', place, begin)
                 lines.append(line)
                 _, place = decoder.raw_decode(self.text, begin)
@@ -143,7 +144,8 @@ def _check_boxes(records: _Records, inner: Mapping) -> None:
     images = {image['id']: image for image in records.lists['images']}
     names = {c['id']: c['name'] for c in records.lists['categories']}
     classes = (inner.get('metainfo') or {}).get('classes') or list(names.values())
-    tracks, per_class, outside = set(), Counter(), 0
+    tracks, outside = set(), 0
+    per_class: Counter = Counter()
     for place, box in enumerate(records.lists['annotations']):
         image, name = images.get(box['image_id']), names.get(box['category_id'])
         if image is None:

@@ -60,9 +60,9 @@ class DetectionReport:
         names = [n for n in self.figures if not n.endswith('/share') and n != 'mAP']
         rows = [['class', 'boxes', *names]]
         for cls, row in self.class_figures.items():
-            rows.append([cls, self.boxes[cls], *(f'{row[n]:.6f}' for n in names)])
+            rows.append([cls, str(self.boxes[cls]), *(f'{row[n]:.6f}' for n in names)])
         means = [f'{self.figures[n]:.6f}' for n in names]
-        rows.append(['mean', sum(self.boxes.values()), *means])
+        rows.append(['mean', str(sum(self.boxes.values())), *means])
         lines = [f'AP over {self.num_frames} labelled frames', AsciiTable(rows).table]
         lines += [f'{k}: {v:.6f}' for k, v in self.figures.items() if k not in names]
         return '\n'.join(lines)

@@ -53,7 +53,7 @@ def prepare_config(node: Any) -> None:
             node['score_thr'] = 0.0
         children = list(node.values())
     else:
-        children = node if isinstance(node, (list, tuple)) else ()
+        children = list(node) if isinstance(node, (list, tuple)) else []
     for child in children:
         prepare_config(child)
 

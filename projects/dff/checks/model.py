@@ -168,7 +168,7 @@ def check_oracle_flow(model: nn.Module, size: tuple[int, int]) -> str | None:
         max(n * max(strides), side) for n, side in zip((4, 5), size, strict=True)
     )
     shift = (2 * max(strides), -max(strides))
-    pixels = tuple(float(side) for side in shift)
+    pixels = (float(shift[0]), float(shift[1]))
     model.propagation.flow_estimator = ConstantFlow(strides, pixels)
     results = model.test_step(make_stream(model, size, [(1, 'a', 0), (2, 'a', 1)]))
     stock = dict(

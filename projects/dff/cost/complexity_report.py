@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ def describe_model(
         part; `ratio` and `speedup` (by l), each with `eq6` (without N_task) and `eq5`
         (with it).
     """
-    (frame,) = moving_frames(tuple(size), 1)
+    (frame,) = moving_frames((size[0], size[1]), 1)
     image, sample = preprocess(model, make_data(model, frame, 0))
     macs = measure_complexity(model, image, sample)
     return dict(
@@ -117,7 +118,7 @@ def describe_table2(
     for name, config in FLOW_NETWORKS.items():
         network = MODELS.build(config).eval()
         frame = torch.zeros(1, 3, *size)
-        macs, _ = count_macs(lambda f=network, x=frame: f(x, x))
+        macs, _ = count_macs(partial(network, frame, frame))
         parameters = sum(p.numel() for p in network.parameters())
         by_depth = {}
         for depth, base in bases.items():

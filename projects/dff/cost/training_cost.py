@@ -72,7 +72,7 @@ def make_training_data(model: nn.Module, size: Sequence[int]) -> dict[str, Any]:
         model: Image model, or DFF model for a pair.
         size: (H, W) of the frames.
     """
-    key, cur = moving_frames(tuple(size), 2)
+    key, cur = moving_frames((size[0], size[1]), 2)
     height, width = size
     metainfo = dict(
         img_shape=(height, width),

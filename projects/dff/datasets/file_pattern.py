@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from os.path import splitext
-from typing import Any
+from typing import Any, cast
 
 VIDEO_AND_FRAME = r'(?P<video>.+)/(?P<frame>\d+)'  # images/VIDEO/FRAME
 
@@ -58,7 +58,7 @@ class FilePattern:
         """Build one from a pattern, or from a dict of the arguments of this class."""
         if isinstance(cfg, cls):
             return cfg
-        return cls(cfg) if isinstance(cfg, str) else cls(**cfg)
+        return cls(cfg) if isinstance(cfg, str) else cls(**cast(Mapping, cfg))
 
     @classmethod
     def for_dataset(
@@ -84,6 +84,7 @@ class FilePattern:
         """Return the part of a path that matches before the name of the video."""
         path = img_path.replace('\\', '/')
         match = self._pattern.fullmatch(splitext(path)[0])
+        assert match is not None, img_path  # `parse` has matched it
         return path[: match.start('video')]
 
     def parse(self, img_path: str) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """Select the items of `VideoPairDataset` from the frames of a `VideoIndex`."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.logging import print_log
@@ -56,7 +56,7 @@ def select_training(
     if filter_cfg.get('filter_empty_gt', False):
         wanted &= index.num_instances > 0
     wanted &= (index.min_sides < 0) | (index.min_sides >= filter_cfg.get('min_size', 0))
-    items = []
+    items: list[Item] = []
     for start, stop in index.spans:
         if stop - start < min_length:
             continue
@@ -124,7 +124,8 @@ def select_pairs(
         raise ValueError(f'frame_stride must be >= 1, got {stride}')
     items, num_excluded = [], 0
     for video, (start, stop) in enumerate(index.spans):
-        pairs, complete = [], 0
+        pairs: list[Item] = []
+        complete = 0
         first = index.frame_ids[start]
         for cur in range(start, stop):
             if not index.is_labelled[cur]:
@@ -193,7 +194,7 @@ def split_at_key_frames(
     return list(zip(edges, [*edges[1:], len(items)], strict=True))
 
 
-def _is_int(value: object) -> bool:
+def _is_int(value: Any) -> bool:
     is_int = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return is_int and abs(value) <= MAX_COUNT
 
@@ -229,7 +230,7 @@ def check_options(
         if offsets is None and name == 'test_offsets':
             continue
         is_list = isinstance(offsets, Sequence) and not isinstance(offsets, str)
-        if not is_list or not all(map(_is_int, offsets)):
+        if not is_list or not all(map(_is_int, offsets or ())):
             raise TypeError(f'{name} must be a list of integers, got {offsets!r:.80}')
     if len(offset_range) != 2 or not 0 <= offset_range[0] <= offset_range[1]:
         raise ValueError(

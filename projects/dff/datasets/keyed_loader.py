@@ -5,7 +5,7 @@ continue with other numbers. Here each item of each batch seeds the generators a
 the seed of the training and the position of the item.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
@@ -57,7 +57,7 @@ class KeyedBatches:
     """
 
     def __init__(
-        self, batches: Iterable[Sequence[int]], *, seed: int, skip: int = 0
+        self, batches: Any, *, seed: int, skip: int = 0
     ) -> None:
         self.batches, self.seed, self.skip = batches, seed, skip
         self.skipped_passes = 0
@@ -72,7 +72,7 @@ class KeyedBatches:
         """Set the number of the next pass, not counting skipped passes."""
         self.epoch = epoch + self.skipped_passes
         for sampler in (self.batches, getattr(self.batches, 'sampler', None)):
-            if hasattr(sampler, 'set_epoch'):
+            if sampler is not None and hasattr(sampler, 'set_epoch'):
                 sampler.set_epoch(self.epoch)
 
     def __len__(self) -> int:

@@ -34,7 +34,7 @@ class StillMotion:
         part_classes: Sequence[int] = (),
         num_parts: tuple[int, int] = (0, 3),
         parts: dict | None = None,
-        **background: float,
+        **background: Any,
     ) -> None:
         if not 0 <= num_parts[0] <= num_parts[1]:
             raise ValueError(f'num_parts must be 0 <= low <= high, got {num_parts}')

@@ -71,7 +71,8 @@ def make_texture(
 
 def _vivid_colour(rng: np.random.Generator) -> np.ndarray:
     hsv = [rng.integers(180), rng.integers(170, 256), rng.integers(150, 256)]
-    return cv2.cvtColor(np.uint8([[hsv]]), cv2.COLOR_HSV2BGR)[0, 0].astype(float)
+    pixel = np.array([[hsv]], np.uint8)
+    return cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0].astype(float)
 
 
 def _reflect(value: float, length: float) -> float:

@@ -70,27 +70,33 @@ def read_xml(path: Path) -> tuple[tuple[int, int], list[XmlObject]]:
     """
     try:
         root = ElementTree.parse(path).getroot()
-        size = root.find('size')
-        width, height = (int(size.find(key).text) for key in ('width', 'height'))
+        width, height = (int(_text(root, f'size/{k}')) for k in ('width', 'height'))
         if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
             raise ValueError(f'the size must be 1..{MAX_SIDE}, got {width} x {height}')
         objects = []
         for item in root.findall('object'):
-            box = item.find('bndbox')
-            corners = (
-                float(box.find(k).text) for k in ('xmin', 'ymin', 'xmax', 'ymax')
+            x1, y1, x2, y2 = (
+                float(_text(item, f'bndbox/{k}'))
+                for k in ('xmin', 'ymin', 'xmax', 'ymax')
             )
-            track = item.find('trackid')
+            track = item.findtext('trackid')
             objects.append(
                 XmlObject(
-                    wnid=item.find('name').text.strip(),
-                    box=tuple(corners),
-                    track_id=-1 if track is None else _track_id(track.text),
+                    wnid=_text(item, 'name').strip(),
+                    box=(x1, y1, x2, y2),
+                    track_id=-1 if track is None else _track_id(track),
                 )
             )
     except UNREADABLE as error:
         raise ValueError(f'cannot read annotation {path}: {error}') from error
     return (width, height), objects
+
+
+def _text(element: ElementTree.Element, path: str) -> str:
+    text = element.findtext(path)
+    if not text:
+        raise ValueError(f'{element.tag} must have a {path}')
+    return text
 
 
 def _track_id(text: str) -> int:

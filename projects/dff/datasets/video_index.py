@@ -1,6 +1,7 @@
 """Index the frames of a data set by video and frame id."""
 
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -49,7 +50,8 @@ class VideoIndex:
                 or two folders hold videos of one name.
         """
         self.dataset = dataset
-        videos, roots = defaultdict(list), {}
+        videos: dict[Any, list] = defaultdict(list)
+        roots: dict[Any, str] = {}
         for idx in range(len(dataset)):
             item = dataset.get_data_info(idx)
             images = item['images'] if 'images' in item else [item]
@@ -126,7 +128,7 @@ class VideoIndex:
     def _flatten(self, videos: dict) -> None:
         self.video_ids = list(videos)
         self.spans: list[tuple[int, int]] = []
-        rows = []
+        rows: list[tuple] = []
         for video_id, frames in videos.items():
             frames.sort()
             ids = [frame[0] for frame in frames]

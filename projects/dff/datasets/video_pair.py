@@ -104,8 +104,9 @@ class VideoPairDataset(Dataset):
         self.offset_range = tuple(offset_range)
         self.test_mode, self.pairs = test_mode, pairs
         self.missing, self.max_refetch = missing, max_refetch
-        has_motion = still_motion is not None
-        self.still_motion = StillMotion(**still_motion) if has_motion else None
+        self.still_motion = (
+            None if still_motion is None else StillMotion(**still_motion)
+        )
         self.dataset, filter_cfg = build_source_dataset(dataset)
         source = None if as_stills else self.dataset
         pattern = FilePattern.for_dataset(source, file_pattern)
@@ -120,12 +121,13 @@ class VideoPairDataset(Dataset):
                 stride=frame_stride,
             )
         else:
-            subset = dict(
+            self.items = select_training(
+                self.index,
+                filter_cfg=filter_cfg,
                 stride=frame_stride,
                 max_frames=max_frames_per_video,
                 min_length=min_video_length,
             )
-            self.items = select_training(self.index, filter_cfg=filter_cfg, **subset)
         self._check_items()
 
     def __len__(self) -> int:

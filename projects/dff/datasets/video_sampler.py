@@ -1,6 +1,7 @@
 """Distribute videos over ranks, in frame order, whole or cut at key frames."""
 
 from collections.abc import Iterator, Sequence, Sized
+from typing import Any
 
 from mmengine.dataset import ConcatDataset
 from mmengine.dist import get_dist_info
@@ -12,7 +13,7 @@ PIECES_PER_RANK = 64  # cut videos into about this many pieces per rank
 Spans = list[tuple[int, int]]
 
 
-def get_video_spans(dataset: Sized, *, key_interval: int | None = None) -> Spans:
+def get_video_spans(dataset: Any, *, key_interval: int | None = None) -> Spans:
     """Return (start, stop) of the items of each video of a data set.
 
     Args:

@@ -26,6 +26,8 @@ class AtomicCheckpointHook(CheckpointHook):
         kwargs: As for mmengine's ``CheckpointHook``.
     """
 
+    file_backend: Any
+
     def __init__(self, *, backend_args: dict | None = None, **kwargs: Any) -> None:
         if backend_args is None:
             backend_args = dict(backend='AtomicLocalBackend')
@@ -44,7 +46,8 @@ class AtomicCheckpointHook(CheckpointHook):
             OSError: If the checkpoint cannot be written. The message names the last
                 complete one.
         """
-        backend, outdated = self.file_backend, []
+        outdated: list = []
+        backend = self.file_backend
         self.file_backend = _DeferredRemoval(backend, outdated)
         try:
             super()._save_checkpoint_with_step(runner, step, meta)

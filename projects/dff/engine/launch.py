@@ -182,7 +182,7 @@ def _find_resumed(cfg: Config) -> str | None:
             else f'no complete checkpoint in {cfg.work_dir}: training from the start',
             'current',
         )
-        return newest and str(newest)
+        return str(newest) if newest else None
     if '://' not in path:
         if not os.path.isfile(path):
             raise FileNotFoundError(f'checkpoint {path} does not exist')

@@ -31,7 +31,8 @@ class CopiedResultsMetric(PerOffsetMetric):
         """Create one copy of the metric per offset."""
         super().__init__(*args, **kwargs)
         self._video: Any = None
-        self._past: deque = deque(maxlen=max(self.copies) + 1)
+        self._length = max(self.copies) + 1
+        self._past: deque = deque(maxlen=self._length)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Score each frame with the predictions of the frames before it.
@@ -46,6 +47,10 @@ class CopiedResultsMetric(PerOffsetMetric):
         for sample in data_samples:
             self.coverage.add(sample)
             video, frame = sample.get('video_id'), sample.get('frame_id')
+            if frame is None:
+                raise ValueError(
+                    f'frame_id must be an int, got None for {sample.get("img_path")}'
+                )
             is_next = self._past and self._past[-1][0] == frame - 1
             if video != self._video or not is_next:
                 self._past.clear()
@@ -57,7 +62,7 @@ class CopiedResultsMetric(PerOffsetMetric):
                     f'{sorted(sample)} for {sample.get("img_path")}'
                 )
             self._past.append((frame, predicted))
-            if len(self._past) < self._past.maxlen:
+            if len(self._past) < self._length:
                 continue
             for offset in self.copies:
                 _, copied = self._past[-1 - offset]

@@ -1,6 +1,7 @@
 """Read files of detections: VID's text format, COCO results, dumped predictions."""
 
 import json
+import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ NOTHING = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
 
 
 def read_detections(
-    path: str | Path, *, category_ids: Sequence[int]
+    path: str | os.PathLike, *, category_ids: Sequence[int]
 ) -> dict[Hashable, Detections]:
     """Read a results file; its suffix selects the format.
 

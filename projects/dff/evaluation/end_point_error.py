@@ -43,6 +43,7 @@ class EndPointError(BaseMetric):
     """
 
     default_prefix = 'flow'
+    results: list
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Add up the errors of each pair.
@@ -98,7 +99,7 @@ class EndPointError(BaseMetric):
         """
         by_rank = all_gather_object(self.results)
         self.results = []
-        pairs = {}
+        pairs: dict[Any, Any] = {}
         for result in (result for part in by_rank for result in part):
             pair = result[0] if result[0][0] is not None else len(pairs)
             pairs.setdefault(pair, result)

@@ -106,7 +106,9 @@ class PerOffsetMetric(VideoMetric):
         self.coverage.check(
             size, type(self).__name__, is_order_needed=self.is_order_needed
         )
-        figures, frames, pool = {}, {}, []
+        figures: dict[int, Any] = {}
+        frames: dict[int, Any] = {}
+        pool: list = []
         for offset, metric in self.copies.items():
             with quiet():
                 figures[offset], ids = metric.evaluate(

@@ -19,9 +19,9 @@ class PredictionId:
         img_id: Id of the image in its data set, if any.
     """
 
-    frame: tuple[Hashable, ...]
+    frame: tuple[Any, ...]
     offset: int | None
-    source: tuple[Hashable, ...]
+    source: tuple[Any, ...]
     img_id: Hashable = None
 
     @property
@@ -45,7 +45,7 @@ def identify_prediction(sample: Mapping[str, Any]) -> PredictionId:
     video_id, frame_id = sample.get('video_id'), sample.get('frame_id')
     img_id = sample.get('img_id')
     if video_id is not None and frame_id is not None:
-        frame: tuple[Hashable, ...] = (video_id, int(frame_id))
+        frame: tuple[Any, ...] = (video_id, int(frame_id))
     elif video_id is None and frame_id is None and img_id is not None:
         frame = (img_id,)
     else:

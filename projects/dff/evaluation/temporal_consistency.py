@@ -34,6 +34,7 @@ class TemporalConsistency(BaseMetric):
         collect_dir: See mmengine's BaseMetric.
     """
 
+    results: list
     default_prefix = 'consistency'
 
     def __init__(
@@ -58,8 +59,8 @@ class TemporalConsistency(BaseMetric):
         """
         num_classes = len(self.dataset_meta['classes'])
         for sample in data_samples:
-            frame = sample.get('video_id'), sample.get('frame_id')
-            if None in frame:
+            frame = video, number = sample.get('video_id'), sample.get('frame_id')
+            if video is None or number is None:
                 raise ValueError(
                     'TemporalConsistency needs video_id and frame_id of each frame, '
                     f'got {frame} for {sample.get("img_path")}'
@@ -73,7 +74,7 @@ class TemporalConsistency(BaseMetric):
                     f'{gray.shape} of the image, got {labels.shape}'
                 )
             last, self._last = self._last, (*frame, gray, labels)
-            if last is None or last[:2] != (frame[0], frame[1] - 1):
+            if last is None or last[:2] != (video, number - 1):
                 continue
             if last[2].shape == gray.shape:
                 counts = _count_label_pairs(gray, labels, last[2], last[3], num_classes)
@@ -113,7 +114,8 @@ class TemporalConsistency(BaseMetric):
 
 
 def _add_up(results: list[tuple[np.ndarray, int]]) -> tuple[np.ndarray, int]:
-    return sum(matrix for matrix, _ in results), sum(size for _, size in results)
+    matrices, sizes = zip(*results, strict=True)
+    return np.sum(matrices, axis=0), sum(sizes)
 
 
 def _read_gray(path: str) -> np.ndarray:

@@ -81,7 +81,7 @@ class MetricCopy:
 
     def _drop_repeats(self, is_first: Sequence[bool]) -> None:
         starts = [0, *self._ends][: len(self._ends)]
-        results = []
+        results: list = []
         for start, end, first in zip(starts, self._ends, is_first, strict=True):
             results += self.metric.results[start:end] if first else []
         self.metric.results = results

@@ -1,6 +1,7 @@
 """Pre-processing of frame pairs and streams by the wrapped model's own means."""
 
 import copy
+from typing import Any
 
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
@@ -52,12 +53,14 @@ class VideoDataPreprocessor(BaseDataPreprocessor):
                 f'{type(inputs).__name__}'
             )
         if training:
-            return self._forward_pairs(inputs, samples)
+            return self._forward_pairs(inputs, samples or [])
         if samples is None:
             samples = []
         if isinstance(inputs, dict):
             count = len(inputs['cur'])
-            items = [{n: [v[i]] for n, v in inputs.items()} for i in range(count)]
+            items: list[Any] = [
+                {n: [v[i]] for n, v in inputs.items()} for i in range(count)
+            ]
         else:
             items = [[image] for image in inputs]
         if len(items) != len(samples):
@@ -106,7 +109,7 @@ class VideoDataPreprocessor(BaseDataPreprocessor):
                 'cur, key and data_samples must be equally many, got '
                 f'{len(cur)}, {len(key)} and {len(samples or ())}'
             )
-        for a, b, sample in zip(cur, key, samples, strict=True):
+        for a, b, sample in zip(cur, key, samples or (), strict=True):
             if a.shape != b.shape:
                 raise ValueError(
                     'the frames of a pair must have one size, got cur '

@@ -4,7 +4,7 @@
 import torch  # noqa: F401
 
 try:
-    from . import _C  # noqa: F401
+    import dff.ops._C  # noqa: F401
 except ImportError as error:
     raise ImportError(
         f'the operators of dff are not built for this Python and torch ({error}). '

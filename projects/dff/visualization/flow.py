@@ -66,7 +66,7 @@ def flow_at_image_size(
     y, x = height / img_shape[0], width / img_shape[1]
     full = (round(cols * stride * x), round(rows * stride * y))
     field = cv2.resize(field, full, interpolation=cv2.INTER_LINEAR)
-    return field[:height, :width] * np.float32([x, y])
+    return field[:height, :width] * np.array([x, y], np.float32)
 
 
 def overlay_flow(

@@ -116,7 +116,7 @@ def save_offset_curves(
     curves = {}
     for label, path in zip(labels, paths, strict=True):
         figure, curves[label] = read_curve(path, figure)
-    drawing = plot_curves(curves, ylabel=figure)
+    drawing = plot_curves(curves, ylabel=figure or '')
     with write_atomically(out) as temporary:
         drawing.savefig(temporary, dpi=150)
     return curves

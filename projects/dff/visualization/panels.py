@@ -87,7 +87,7 @@ def heat_map(
     Returns:
         (h, w, 3) BGR uint8.
     """
-    share = (values - low) / max(high - low, np.finfo(np.float32).tiny)
+    share = (values - low) / max(high - low, float(np.finfo(np.float32).tiny))
     color = colormaps[name](np.clip(share, 0, 1), bytes=True)  # (h, w, 4) RGB and alpha
     return np.ascontiguousarray(color[..., 2::-1])
 

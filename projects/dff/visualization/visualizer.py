@@ -89,8 +89,8 @@ class VideoVisualizer:
         return self._draw_boxes(image, sample)
 
     def add_legend(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
-        """Add a legend below an image (H, W, 3) if the sample has labels."""
-        if 'pred_sem_seg' not in sample:
+        """Add a legend below an image (H, W, 3) if it shows labels."""
+        if 'pred_sem_seg' not in sample or not self.classes or not self.palette:
             return image
         return draw_legend(image, self.classes, self.palette)
 

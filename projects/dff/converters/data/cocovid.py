@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -87,7 +88,7 @@ class CocoVIDWriter:
             frame_id: 0-based position in the video.
             is_labelled: Whether the frame is annotated.
         """
-        image = dict(
+        image: dict[str, Any] = dict(
             id=len(self.images) + 1,
             file_name=file_name,
             width=int(size[0]),

@@ -34,7 +34,8 @@ def read_frame_list(path: str | Path) -> set[str]:
         if any(len(part.encode()) > MAX_NAME for part in line.split('/')):
             raise ValueError(f'{path}:{number}: a name is too long: {line!r:.200}')
         if len(words) == 4 and all(NUMBER.fullmatch(word) for word in words[1:]):
-            rows.append((words[0], *(int(word) for word in words[1:])))
+            first, second, third = (int(word) for word in words[1:])
+            rows.append((words[0], first, second, third))
         elif len(words) == 2:
             names.add(words[0])
         elif words:

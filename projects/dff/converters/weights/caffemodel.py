@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +63,11 @@ def read_caffemodel(path: str | Path) -> list[CaffeLayer]:
     return layers
 
 
-def _fields(content: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Yield the (number, wire type, value) of each field of a message."""
+def _fields(content: memoryview) -> Iterator[tuple[int, int, Any]]:
+    """Yield the (number, wire type, value) of each field of a message.
+
+    The value is an int for VARINT, else a memoryview.
+    """
     position = 0
     while position < len(content):
         tag, position = _varint(content, position)

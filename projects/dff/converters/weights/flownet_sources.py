@@ -164,8 +164,8 @@ def mmflow_names() -> dict[str, str]:
     """Map the names of mmflow's FlowNetS to ours."""
     modules = {}
     for conv in CONVS:
-        level, _, second = conv.removeprefix('conv').partition('_')
-        layer = f'encoder.layers.{int(level) - 1}.layers.{int(bool(second))}'
+        stage, _, second = conv.removeprefix('conv').partition('_')
+        layer = f'encoder.layers.{int(stage) - 1}.layers.{int(bool(second))}'
         modules[f'{layer}.conv'] = conv
     for level in LEVELS:
         block = f'decoder.decoders.level{level}'

@@ -106,7 +106,7 @@ def convert_arrays(arrays: Mapping[str, np.ndarray], model: dict) -> Conversion:
     part = find_part(arrays)
     built = _build(model, part)
     check_settings(built, part)
-    notes = []
+    notes: list[str] = []
     if part in ('video', 'image'):
         arrays = _unfold_box_std(arrays, notes)
     elif part == 'backbone':
@@ -168,6 +168,7 @@ def _without_kind(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _build(model: dict, part: str) -> nn.Module:
     """Build the part of a model config that will load the weights."""
     image = model.get('detector') or model.get('segmentor') or model
+    config: dict | None
     if part == 'video':
         config = model
     elif part == 'image':

@@ -57,7 +57,7 @@ class ChainedFlowDataset(Dataset):
         if not 0 < ratio_range[0] <= ratio_range[1]:
             raise ValueError(f'ratio_range must be 0 < low <= high, got {ratio_range}')
         self.dataset, _ = build_source_dataset(dataset)
-        pattern = file_pattern and FilePattern.build(file_pattern)
+        pattern = FilePattern.build(file_pattern) if file_pattern else None
         self.index = VideoIndex(self.dataset, file_pattern=pattern)
         self.frames = [
             index
@@ -69,7 +69,7 @@ class ChainedFlowDataset(Dataset):
             raise ValueError(f'{self.dataset} has no video of two frames or more')
         self.crop_size = tuple(crop_size)
         self.offset_range = tuple(offset_range)
-        self.ratio_range = tuple(ratio_range)
+        self.ratio_range = (ratio_range[0], ratio_range[1])
         self.working_scale = working_scale
         self._steps: dict[int, np.ndarray] = {}
 
@@ -145,7 +145,7 @@ class ChainedFlowDataset(Dataset):
                 borderMode=cv2.BORDER_REPLICATE,
             )
         flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
-        return flow * np.float32([width / w, height / h])
+        return flow * np.array([width / w, height / h], np.float32)
 
     def _augment(
         self, images: list[np.ndarray], flow: np.ndarray
@@ -156,13 +156,13 @@ class ChainedFlowDataset(Dataset):
         ratio = max(ratio, height / flow.shape[0], width / flow.shape[1])
         size = [max(round(side * ratio), low) for side, low in
                 zip(flow.shape[:2], (height, width), strict=True)]  # fmt: skip
-        scales = np.float32([size[1] / flow.shape[1], size[0] / flow.shape[0]])
+        scales = [size[1] / flow.shape[1], size[0] / flow.shape[0]]
         top = np.random.randint(size[0] - height + 1)
         left = np.random.randint(size[1] - width + 1)
         cut = slice(top, top + height), slice(left, left + width)
         images = [cv2.resize(image, size[::-1])[cut] for image in images]
-        flow = cv2.resize(flow, size[::-1])[cut] * scales
+        flow = cv2.resize(flow, size[::-1])[cut] * np.array(scales, np.float32)
         if np.random.rand() < 0.5:
             images = [image[:, ::-1] for image in images]
-            flow = flow[:, ::-1] * np.float32([-1, 1])
+            flow = flow[:, ::-1] * np.array([-1, 1], np.float32)
         return images, flow

@@ -46,7 +46,7 @@ class FlyingChairs(FlowPairDataset):
                 'split and split_file must be set together (or neither, for all '
                 f'pairs), got split {split!r} and split_file {split_file!r}'
             )
-        if split is not None:
+        if split is not None and split_file is not None:
             self.pairs = self._select(split, Path(split_file))
 
     def _select(self, split: str, split_file: Path) -> list:

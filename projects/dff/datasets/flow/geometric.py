@@ -108,7 +108,7 @@ class FlowAugmentation:
     ) -> None:
         if len(crop_size) != 2 or min(crop_size) < 1:
             raise ValueError(f'crop_size must be positive (h, w), got {crop_size}')
-        self.crop_size = tuple(crop_size)
+        self.crop_size = (crop_size[0], crop_size[1])
         self.geometry = FlowGeometry(**(geometry or {}))
         self.colour = None if colour is None else ColourJitter(**colour)
 
@@ -186,7 +186,7 @@ def sample_flow(flow: np.ndarray, where: np.ndarray) -> np.ndarray:
     """
     last = np.array(flow.shape[1::-1]) - 1  # of x and y
     slack = 1e-6  # pixels; points come from an inverted matrix
-    is_inside = ((where >= -slack) & (where <= last + slack)).all(axis=-1)
+    is_inside = np.all((where >= -slack) & (where <= last + slack), axis=-1)
     where = np.clip(where, 0, last)
     low = np.floor(where).astype(int)
     high = np.minimum(low + 1, last)

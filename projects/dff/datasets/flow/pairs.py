@@ -50,10 +50,12 @@ class FlowPairDataset(Dataset):
         if pairs is None:
             self.pairs = self._find()
         else:
+            self.pairs = []
             for names in pairs:
                 if len(names) != 3:
                     raise ValueError(f'pairs must be (cur, key, flow), got {names}')
-            self.pairs = [tuple(self.data_root / n for n in names) for names in pairs]
+                cur, key, flow = (self.data_root / name for name in names)
+                self.pairs.append((cur, key, flow))
         self._augment = augmentation and FlowAugmentation(**augmentation)
 
     def _find(self) -> list[tuple[Path, Path, Path]]:
@@ -64,11 +66,11 @@ class FlowPairDataset(Dataset):
             stem, mark, suffix = path.name.rpartition(CUR)
             if not mark or not suffix.startswith('.'):
                 continue
-            wanted = (f'{stem}{KEY}{suffix}', f'{stem}{FLOW}')
-            missing = [name for name in wanted if name not in names]
+            key, flow = f'{stem}{KEY}{suffix}', f'{stem}{FLOW}'
+            missing = [name for name in (key, flow) if name not in names]
             if missing:
                 raise FileNotFoundError(f'{path} has no {" and no ".join(missing)}')
-            pairs.append((path, *(names[name] for name in wanted)))
+            pairs.append((path, names[key], names[flow]))
         if not pairs:
             raise FileNotFoundError(
                 f'data_root must contain files NAME{CUR}.*, NAME{KEY}.*, NAME{FLOW}; '

@@ -28,7 +28,7 @@ class ColourChange:
 
     def apply(self, image: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         """Change an image (H, W, 3) uint8, and add noise (H, W, 3) in units of 0..1."""
-        value = image.astype(np.float32) / 255 * np.float32(self.colour)
+        value: np.ndarray = image.astype(np.float32) / 255 * np.float32(self.colour)
         value = value.clip(0, 1) ** np.float32(self.gamma) + np.float32(self.brightness)
         value = 0.5 + (value - 0.5) * np.float32(self.contrast)
         if noise is not None:
@@ -77,8 +77,9 @@ class ColourJitter:
     def draw(self) -> tuple[ColourChange, ColourChange]:
         """Draw the changes of ``cur`` and ``key`` from numpy's global generator."""
         normal = np.random.standard_normal
+        low, high = np.log(self.colour)
         cur = ColourChange(
-            colour=np.exp(np.random.uniform(*np.log(self.colour), 3)),
+            colour=np.exp(np.random.uniform(low, high, 3)),
             gamma=np.exp(np.random.uniform(*np.log(self.gamma))),
             brightness=self.brightness * normal(),
             contrast=1 + np.random.uniform(*self.contrast),

@@ -87,9 +87,10 @@ class SyntheticMotion(Dataset):
                 f'part_classes {list(part_classes)} need label maps: set label_dir'
             )
         self.part_classes = list(part_classes)
-        self.crop_size = tuple(crop_size)
-        self.num_objects, self.object_radius = tuple(num_objects), tuple(object_radius)
-        self.ratio_range = tuple(ratio_range)
+        self.crop_size = (crop_size[0], crop_size[1])
+        self.num_objects = (num_objects[0], num_objects[1])
+        self.object_radius = (object_radius[0], object_radius[1])
+        self.ratio_range = (ratio_range[0], ratio_range[1])
         self.background = RandomMotion(**(background or {}))
         self.objects = RandomMotion(**{**OBJECTS, **(objects or {})})
 
@@ -120,11 +121,11 @@ class SyntheticMotion(Dataset):
             key, moved = lay_over(cur, key, texture, mask=mask, motion=motion)
             inside = mask.astype(bool)
             flow[inside] = motion.flow(self.crop_size)[inside]
-            if labels is not None:
+            if labels is not None and piece_labels is not None:
                 labels[inside] = piece_labels[inside]
             masks.append((inside, moved))
         if np.random.rand() < 0.5:
-            flow = flow * np.float32([-1, 1])
+            flow = flow * np.array([-1, 1], np.float32)
             cur, key, flow = (array[:, ::-1] for array in (cur, key, flow))
             masks = [(a[:, ::-1], b[:, ::-1]) for a, b in masks]
             labels = None if labels is None else labels[:, ::-1]
@@ -133,7 +134,7 @@ class SyntheticMotion(Dataset):
     def _draw_mask(self, labels: np.ndarray | None) -> np.ndarray:
         """Draw the mask (H, W) of a piece: an object of its image, or a blob."""
         mask = None
-        if self.part_classes and np.random.rand() < 0.5:
+        if labels is not None and self.part_classes and np.random.rand() < 0.5:
             mask = draw_part(labels, self.part_classes)
         if mask is None:
             mask = draw_shape(self.crop_size, radius=self.object_radius)

@@ -19,7 +19,7 @@ from .flow_cache import FlowCache
 from .sift.sift_flow import SiftFlowParameters, sift_flow
 
 # Settings of every method by preset; the first is the one taken where none is named.
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     'dis': {
         'ultrafast': cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
         'fast': cv2.DISOPTICAL_FLOW_PRESET_FAST,
@@ -153,11 +153,11 @@ class ClassicalFlow(BaseModule):
             )
         n, _, height, width = cur.shape
         cells = (-(-height // self.flow_stride), -(-width // self.flow_stride))
-        flow = np.empty((n, *cells, 2), np.float32)
+        fields = np.empty((n, *cells, 2), np.float32)
         pairs = zip(self._to_uint8(cur), self._to_uint8(key), strict=True)
         for i, pair in enumerate(pairs):
-            flow[i] = self._cached(*pair, cells)
-        flow = torch.from_numpy(flow).permute(0, 3, 1, 2)  # (N, 2, h, w)
+            fields[i] = self._cached(*pair, cells)
+        flow = torch.from_numpy(fields).permute(0, 3, 1, 2)  # (N, 2, h, w)
         return flow.contiguous().to(cur.device), None
 
     def _to_uint8(self, frames: Tensor) -> np.ndarray:
@@ -187,7 +187,8 @@ class ClassicalFlow(BaseModule):
         cur, key = (self._resize(image, full, shrunk) for image in (cur, key))
         flow = METHODS[self.method](cur, key, PRESETS[self.method][self.preset])
         flow = cv2.resize(flow, cells[::-1], interpolation=cv2.INTER_AREA)
-        to_full = np.float32([full[0] / shrunk[0], full[1] / shrunk[1]])
+        ratios = [full[0] / shrunk[0], full[1] / shrunk[1]]
+        to_full = np.array(ratios, np.float32)
         return flow * to_full / self.flow_stride
 
     def _resize(

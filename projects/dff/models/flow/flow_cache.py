@@ -52,7 +52,7 @@ class FlowCache:
     def _name(self, cur: np.ndarray, key: np.ndarray) -> str:
         digest = hashlib.sha256(f'{self.settings} {cur.shape} {key.shape}'.encode())
         for frame in (cur, key):
-            digest.update(np.ascontiguousarray(frame))
+            digest.update(np.ascontiguousarray(frame).data)
         return digest.hexdigest()
 
 

@@ -33,7 +33,7 @@ class Branches(NamedTuple):
 STEM_CHANNELS = 32
 # paper Tab. 8, the rest: Inception; Reduction where the stride is 2; the channels of
 # a plain 3x3 convolution of stride 2
-ENCODER = {
+ENCODER: dict[str, Branches | int] = {
     'conv2': Branches(0, (24, 32), (24, 32, 32)),
     'conv3_1': 128,
     'conv3_2': Branches(48, (32, 64), (8, 16, 16)),
@@ -136,13 +136,15 @@ class FlowNetInception(RefinedFlowNet):
         )
         self.conv1 = _sequence(2 * 3, [(STEM_CHANNELS, 7, 2)])  # both frames, RGB
         self.pool1 = nn.MaxPool2d(3, 2, padding=1)
-        before, counts = STEM_CHANNELS, {}
+        before = STEM_CHANNELS
+        counts: dict[str, int] = {}
         for name, row in ENCODER.items():
             if isinstance(row, Branches):
-                layer, counts[name] = InceptionBlock(before, row), row.out_channels
+                self.add_module(name, InceptionBlock(before, row))
+                counts[name] = row.out_channels
             else:
-                layer, counts[name] = _sequence(before, [(row, 3, 2)]), row
-            self.add_module(name, layer)
+                self.add_module(name, _sequence(before, [(row, 3, 2)]))
+                counts[name] = row
             before = counts[name]
         maps = {level: counts[name] for level, name in LAST.items()}
         self._build_refinement(

@@ -69,7 +69,7 @@ class Upsample(nn.ConvTranspose2d):
         if not _is_tiny(x):
             return super().forward(x)
         columns = self.weight.flatten(1).t() @ x[0].flatten(1)
-        size = [2 * side + 2 for side in x.shape[-2:]]
+        size = tuple(2 * side + 2 for side in x.shape[-2:])
         out = F.fold(columns[None], size, self.kernel_size, stride=self.stride)
         return out + self.bias.view(1, -1, 1, 1)
 

@@ -68,15 +68,16 @@ class FlowPretrainer(BaseModel):
                 its own map, to the samples; ``'tensor'`` gives flow and scale.
         """
         cur, key = (self._to_rgb(inputs[name]) for name in ('cur', 'key'))
+        samples = data_samples or []
         if mode == 'loss':
-            target = torch.stack([sample.gt_flow.data for sample in data_samples])
+            target = torch.stack([sample.gt_flow.data for sample in samples])
             return self.loss(cur, key, target)
         flow, scale = self.flow_estimator(cur, key)
         if mode == 'tensor':
             return flow, scale
-        for sample, pred in zip(data_samples, flow, strict=True):
+        for sample, pred in zip(samples, flow, strict=True):
             sample.pred_flow = pred
-        return data_samples
+        return samples
 
     def loss(self, cur: Tensor, key: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Give the weighted end-point error of each scale, and ``epe`` in pixels.

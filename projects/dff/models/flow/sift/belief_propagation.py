@@ -70,7 +70,7 @@ class Chains:
         return total.reshape(steps, labels, planes, chains)
 
 
-def lower_envelope(cost: np.ndarray, alpha: float) -> None:
+def lower_envelope(cost: np.ndarray, alpha: float | np.floating) -> None:
     """Set cost[l] (K, ...) to min over m of cost[m] + alpha |l - m|, in place.
 
     The distance transform of Felzenszwalb and Huttenlocher; here steps of 1, 2, 4 ...

@@ -53,7 +53,8 @@ def _strongest_gradient(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         for order in ((1, 0), (0, 1))
     )
     steepest = np.argmax(dx * dx + dy * dy, axis=2, keepdims=True)
-    return tuple(np.take_along_axis(d, steepest, 2)[..., 0] for d in (dx, dy))
+    dx, dy = (np.take_along_axis(d, steepest, 2)[..., 0] for d in (dx, dy))
+    return dx, dy
 
 
 def _orientation_bands(dx: np.ndarray, dy: np.ndarray) -> np.ndarray:

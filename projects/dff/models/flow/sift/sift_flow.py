@@ -6,6 +6,7 @@ Applications, PAMI 2011. Shapes: H, W image; D descriptor; K labels a window sid
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,7 +66,7 @@ def sift_flow(
     for image in (cur, key):
         image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
         pyramids.append(_pyramid(dense_sift(image, parameters.cell_sizes), parameters))
-    flow = None
+    flow: Any = None  # (h, w, 2) of the coarser level
     for level in reversed(range(parameters.levels)):
         cur, key = (pyramid[level] for pyramid in pyramids)
         flow = _match(cur, key, flow, level, parameters)
