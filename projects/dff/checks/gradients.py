@@ -61,7 +61,7 @@ def reached_parameters(model: nn.Module, size: tuple[int, int]) -> dict[str, boo
         feats = model.seam.head(key)
     levels = model.seam.levels(feats)
     moved = as_levels(model.propagation(feats, cur, key, levels=levels))
-    torch.stack([feat.square().sum() for feat in moved]).sum().backward()
+    sum(feat.square().sum() for feat in moved).backward()
     named = model.propagation.named_parameters(prefix='propagation')
     return {
         name: p.grad is not None and bool(p.grad.any())

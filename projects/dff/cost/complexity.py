@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -166,11 +165,13 @@ def _measure_parts(
     for window in seam.windows(image):
         view = cut(image, window)
         shapes = [shape_inside(sample.metainfo['img_shape'], window)]
-        macs, feats = count_macs(partial(seam.head, view))
+        macs, feats = count_macs(lambda view=view: seam.head(view))
         n_feat += macs
         levels = seam.levels(feats)
         macs, field = count_macs(
-            partial(propagation.estimate, view, view, shapes, levels=levels)
+            lambda view=view, shapes=shapes, levels=levels: propagation.estimate(
+                view, view, shapes, levels=levels
+            )
         )
         flow += macs
         with torch.no_grad():
