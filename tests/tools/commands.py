@@ -3,20 +3,51 @@
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
-from processes import run
+from processes import PROJECTS, run, run_script
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = PROJECTS.parent
+
+
+def environment(**changes):
+    """Return the environment of a user without a GPU."""
+    path = os.pathsep.join([str(PROJECTS), os.environ.get('PYTHONPATH', '')])
+    tools = os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH']
+    return dict(os.environ, PYTHONPATH=path, PATH=tools, CUDA_VISIBLE_DEVICES='',
+                OMP_NUM_THREADS='1', **changes)  # fmt: skip
 
 
 def call(*command, is_ok=True, cwd=None, **env):
-    """Run a command without a GPU; give what it printed."""
-    path = os.pathsep.join([str(ROOT / 'projects'), os.environ.get('PYTHONPATH', '')])
-    tools = os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH']
-    env = dict(os.environ, PYTHONPATH=path, PATH=tools, CUDA_VISIBLE_DEVICES='',
-               OMP_NUM_THREADS='1', **env)  # fmt: skip
-    code, shown = run(command, env=env, cwd=cwd)
+    """Run a command in a shell's way; return what it printed."""
+    code, shown = run(command, env=environment(**env), cwd=cwd)
+    assert (code == 0) == is_ok, shown[-4000:]
+    return shown
+
+
+def call_tool(tool, *args, is_ok=True, cwd=None, ranks=1):
+    """Run a Python tool in forks, which saves the imports; return what it printed.
+
+    Args:
+        tool: Its path.
+        args: Command line.
+        is_ok: Whether it must succeed; else it must fail.
+        cwd: Folder to run it in.
+        ranks: With two, what `dist_train.sh` and `dist_test.sh` start.
+    """
+    envs = [environment()]
+    if ranks > 1:
+        args = (*args, '--launcher', 'pytorch')
+        place = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
+        world = dict(WORLD_SIZE=str(ranks), LOCAL_WORLD_SIZE=str(ranks), **place)
+        envs = [
+            environment(RANK=str(rank), LOCAL_RANK=str(rank), **world)
+            for rank in range(ranks)
+        ]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, 'log.txt')
+        code, shown = run_script(tool, *args, envs=envs, log=log, cwd=cwd)
     assert (code == 0) == is_ok, shown[-4000:]
     return shown
 
@@ -28,11 +59,11 @@ def free_port():
 
 
 def train(*args, **kwargs):
-    return call(sys.executable, ROOT / 'tools/train.py', *args, **kwargs)
+    return call_tool(ROOT / 'tools/train.py', *args, **kwargs)
 
 
 def test(*args, **kwargs):
-    return call(sys.executable, ROOT / 'tools/test.py', *args, **kwargs)
+    return call_tool(ROOT / 'tools/test.py', *args, **kwargs)
 
 
 test.__test__ = False

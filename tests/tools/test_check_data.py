@@ -8,7 +8,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from commands import ROOT, call
+from commands import ROOT, call, call_tool
 from mmengine.registry import DefaultScope
 
 from dff.checks.det_check import check_det_set
@@ -70,7 +70,7 @@ def run_page(folder):
             args += [*short, start] if 'dff' in args[0] else short
         if tool == 'tools/video_demo.py':
             args += ['--score-thr', '0']
-        shown[tool, args[0]] = call(sys.executable, tool, *args, cwd=folder)
+        shown[tool, args[0]] = call_tool(tool, *args, cwd=folder)
     return shown
 
 
@@ -151,16 +151,16 @@ def test_a_clean_set_and_damaged_files(make_vid_set, tmp_path):
     root = make_vid_set((5,))
     config = tmp_path / 'config.py'
     config.write_text(CONFIG.replace('ROOT', repr(str(root))))
-    command = [sys.executable, ROOT / 'tools/check_data.py']
+    tool = ROOT / 'tools/check_data.py'
     args = (config, '--sheet', tmp_path / 'a.png', '--pairs', '2')
-    out = call(*command, *args)
+    out = call(sys.executable, tool, *args)
     assert 'no problems found' in out and (tmp_path / 'a.png').is_file()
     frame = root / 'video_0/000002.png'
     frame.write_bytes(frame.read_bytes()[:-60])  # OpenCV reads it without a word
-    out = call(*command, *args, is_ok=False)
+    out = call_tool(tool, *args, is_ok=False)
     assert 'WRONG: images that cannot be read (1)' in out and '000002.png' in out
     (root / 'vid.json').write_text('{"images": [\n{"id": 1,\n')
-    out = call(*command, *args, is_ok=False)
+    out = call_tool(tool, *args, is_ok=False)
     assert f'{root / "vid.json"}:3: ' in out
-    out = call(*command, tmp_path / 'no.py', is_ok=False)
+    out = call_tool(tool, tmp_path / 'no.py', is_ok=False)
     assert 'no.py does not exist' in out

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from commands import ROOT, call, free_port, test, train
+from commands import ROOT, call, test, train
 from imagenet_tree import BOX, DET, NOT_LISTED, VID, write_tree
 from mmengine.config import Config
 from mmengine.registry import DATA_SAMPLERS, DATASETS, DefaultScope
@@ -71,8 +71,8 @@ def one_rank(place, converted):
 @pytest.fixture(scope='module')
 def two_ranks(place, converted):
     """Train on two ranks."""
-    return call('bash', ROOT / 'tools/dist_train.sh', 'mini.py', 2, '--work-dir', 'two',
-                '--cfg-options', *SMALL, cwd=place, PORT=free_port())  # fmt: skip
+    return train('mini.py', '--work-dir', 'two', '--cfg-options', *SMALL, cwd=place,
+                 ranks=2)  # fmt: skip
 
 
 def figures(folder):
@@ -165,9 +165,8 @@ def check_figures(found):
 def test_two_ranks_test_like_the_one_that_trained(place, one_rank):
     alone = figures(place / 'one')
     check_figures(alone)
-    out = call('bash', ROOT / 'tools/dist_test.sh', 'mini.py', 'one/iter_2.pth', 2,
-               '--work-dir', 'tested_by_two', '--cfg-options', *SMALL, cwd=place,
-               PORT=free_port())  # fmt: skip
+    out = test('mini.py', 'one/iter_2.pth', '--work-dir', 'tested_by_two',
+               '--cfg-options', *SMALL, cwd=place, ranks=2)  # fmt: skip
     assert 'Distributed training: True' in out and 'GPU number: 2' in out
     assert figures(place / 'tested_by_two') == alone
 

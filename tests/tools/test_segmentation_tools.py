@@ -6,7 +6,7 @@ import re
 import cv2
 import numpy as np
 import pytest
-from commands import ROOT, call, free_port, test
+from commands import test, train
 
 LENGTHS = {'a': 4, 'b': 5}
 LABELLED = {('a', 3), ('b', 1), ('b', 4)}
@@ -81,8 +81,7 @@ def config(tmp_path_factory):
 def checkpoint(config, tmp_path_factory):
     """Train on two ranks."""
     work = tmp_path_factory.mktemp('two ranks')
-    script = ROOT / 'tools/dist_train.sh'
-    out = call('bash', script, config, 2, '--work-dir', work, PORT=free_port())
+    out = train(config, '--work-dir', work, ranks=2)
     assert 'aux.loss_ce' in out and 'nan' not in out
     return work / 'iter_2.pth'
 
@@ -97,9 +96,7 @@ def figures_of(out):
 def test_a_stream_on_one_and_two_ranks(config, checkpoint, tmp_path):
     """Frames without labels run, reach no metric, and count for consistency."""
     one = test(config, checkpoint, '--work-dir', tmp_path)
-    script = ROOT / 'tools/dist_test.sh'
-    two = call('bash', script, config, checkpoint, 2, '--work-dir', tmp_path,
-               PORT=free_port())  # fmt: skip
+    two = test(config, checkpoint, '--work-dir', tmp_path, ranks=2)
     figures = figures_of(one)
     assert {'mIoU', 'IoU.x', 'consistency/mIoU'} <= set(figures)
     assert figures_of(two) == figures
@@ -110,9 +107,8 @@ def test_offsets_on_one_and_two_ranks(config, checkpoint, tmp_path):
     files = [tmp_path / f'{ranks}.json' for ranks in (1, 2)]
     shown = test(config, checkpoint, '--work-dir', tmp_path, '--offsets', '3',
                  '--offsets-out', files[0])  # fmt: skip
-    script = ROOT / 'tools/dist_test.sh'
-    call('bash', script, config, checkpoint, 2, '--work-dir', tmp_path, '--offsets',
-         '3', '--offsets-out', files[1], PORT=free_port())  # fmt: skip
+    test(config, checkpoint, '--work-dir', tmp_path, '--offsets', '3',
+         '--offsets-out', files[1], ranks=2)  # fmt: skip
     one, two = (json.loads(file.read_text()) for file in files)
     assert one == two
     assert one['frames'] == {'0': 2, '1': 2, '2': 2} and one['num_left_out'] == 1

@@ -5,7 +5,7 @@ import sys
 import foreign_flownets as foreign
 import pytest
 import torch
-from commands import ROOT, call
+from commands import ROOT, call, call_tool
 from mmengine.registry import MODELS
 from torch.nn import functional as F
 
@@ -272,5 +272,5 @@ def test_tool_writes_what_a_config_loads(tmp_path):
     for name, array in converted(path).items():
         assert torch.equal(own[name], array)
     assert own['predict_scale.0.bias'].eq(1).all()
-    printed = call(sys.executable, tool, tmp_path / 'none.pth', out, is_ok=False)
+    printed = call_tool(tool, tmp_path / 'none.pth', out, is_ok=False)
     assert 'error: checkpoint' in printed and 'Traceback' not in printed
