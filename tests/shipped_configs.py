@@ -1,6 +1,7 @@
-"""The shipped configs by kind, and how tests build them."""
+"""The shipped configs by kind, each parsed once, and how tests build them."""
 
 import copy
+import functools
 import re
 from pathlib import Path
 
@@ -21,16 +22,22 @@ MODEL_NAMES = [name for name in NAMES if not name.startswith('flow/')]
 TESTED = re.compile(r'_offsets\.py$|/copy_|/sff_|_separate_')
 TRAINED = [name for name in MODEL_NAMES if not TESTED.search(name)]
 DFF = [name for name in TRAINED if '/dff_' in name]
-SCOPES = {
-    name: Config.fromfile(CONFIGS / name).get('default_scope') for name in MODEL_NAMES
-}
+
+
+@functools.cache
+def _parsed(name):
+    return Config.fromfile(CONFIGS / name)
+
+
+SCOPES = {name: _parsed(name).get('default_scope') for name in MODEL_NAMES}
 DETECTORS = [name for name in MODEL_NAMES if SCOPES[name] == 'mmdet']
 SEGMENTORS = [name for name in MODEL_NAMES if SCOPES[name] == 'mmseg']
 MINI = [name for name in TRAINED if name.split('/')[0] in ('mini', 'camvid')]
 
 
 def read(name):
-    return Config.fromfile(CONFIGS / name)
+    """Return a config, which the caller may change."""
+    return copy.deepcopy(_parsed(name))
 
 
 def build(cfg):
