@@ -1,36 +1,16 @@
 import itertools
 import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
-import torch.distributed as dist
+from idle_ranks import Videos, evaluate
 from mmengine.dataset import ConcatDataset
-from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.registry import DATASETS
+from processes import spawn_two
 
-import dff
 from dff.datasets import VideoSampler
 from dff.datasets.video_sampler import assign_videos
-
-
-class Videos:
-    """A data set that only knows how long its videos are."""
-
-    def __init__(self, lengths):
-        self.lengths = lengths
-
-    def __len__(self):
-        return sum(self.lengths)
-
-    def get_video_spans(self):
-        edges = [0, *itertools.accumulate(self.lengths)]
-        return list(itertools.pairwise(edges))
 
 
 def on_rank(dataset, rank, world_size, **options):
@@ -167,50 +147,8 @@ def test_data_set_without_videos_is_named():
         VideoSampler([1, 2, 3])
 
 
-class Keep(BaseMetric):
-    def process(self, data_batch, data_samples):
-        self.results.extend(data_samples)
-
-    def compute_metrics(self, results):
-        return dict(count=len(results), total=sum(r['index'] for r in results))
-
-
-def evaluate(rank, world_size, port):
-    """Run one rank of a test, with one rank more than there are videos."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
-    dist.init_process_group('gloo', rank=rank, world_size=world_size)
-    dataset = Videos([7])
-    evaluator = Evaluator(Keep())
-    for index in VideoSampler(dataset):
-        evaluator.process([dict(index=index)])
-    print(evaluator.evaluate(len(dataset)))
-    dist.destroy_process_group()
-
-
 def test_idle_ranks_neither_hang_nor_lose_results(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = str(probe.getsockname()[1])
-    package_root = str(Path(dff.__file__).parents[1])
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(rank), '2', port],
-            cwd=tmp_path,
-            env=os.environ | dict(PYTHONPATH=package_root),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        for process in ranks:
-            output, _ = process.communicate(timeout=120)
-            assert process.returncode == 0
-            assert output.strip().endswith("{'count': 7, 'total': 21}")
-    finally:
-        for process in ranks:
-            process.kill()
-
-
-if __name__ == '__main__':
-    evaluate(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    spawn_two(evaluate, tmp_path)
+    for rank in (0, 1):
+        found = json.loads((tmp_path / f'{rank}.json').read_text())
+        assert found == dict(count=7, total=21)
