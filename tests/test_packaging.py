@@ -65,6 +65,7 @@ def is_study(path):
     return 'tools' in path.parts and is_named
 
 
+@pytest.mark.slow
 def test_wheel_holds_package_configs_tools_and_no_sources(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     here = {
@@ -86,6 +87,7 @@ def test_wheel_holds_nothing_of_the_study(wheel):
     assert not [name for name in names if is_study(Path(name))]
 
 
+@pytest.mark.slow
 def test_installed_wheel_imports_and_its_operator_computes(installed, tmp_path):
     code = """
 import torch
@@ -103,6 +105,7 @@ print(dff.__file__)
     assert Path(out.split('\n')[-2]).is_relative_to(installed)
 
 
+@pytest.mark.slow
 def test_installed_config_is_inherited_from_elsewhere(installed, tmp_path):
     (tmp_path / 'mine.py').write_text(
         "_base_ = 'dff::vid/dff_rfcn_r101_vid.py'\n"
@@ -166,6 +169,7 @@ load_from = None
 """
 
 
+@pytest.mark.slow
 def test_mim_trains_and_tests_the_installed_package(installed, tmp_path):
     make_videos(tmp_path / 'videos')
     config = TINY_CONFIG.format(root=str(tmp_path / 'videos'))
@@ -180,6 +184,7 @@ def test_mim_trains_and_tests_the_installed_package(installed, tmp_path):
     assert 'Testing finished successfully' in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('command', ['train', 'test'])
 def test_mim_wants_the_package_name_not_its_path(installed, tmp_path, command):
     mim = Path(sys.executable).with_name('mim')

@@ -100,17 +100,9 @@ def start_and_kill(arguments, file, count):
     process.wait()
 
 
-@pytest.mark.parametrize(
-    ('config', 'workers'),
-    [
-        ('config', 1),  # five batches a pass
-        pytest.param('config', 0, marks=pytest.mark.slow),
-        pytest.param('endless', 0, marks=pytest.mark.slow),
-        pytest.param('endless', 1, marks=pytest.mark.slow),
-        pytest.param('by_epoch', 0, marks=pytest.mark.slow),
-        pytest.param('by_epoch', 1, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('workers', [0, 1])
+@pytest.mark.parametrize('config', ['config', 'endless', 'by_epoch'])
 def test_a_killed_training_goes_on_bit_for_bit(place, config, workers):
     """However many workers the uninterrupted one has."""
     none = [
