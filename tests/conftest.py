@@ -1,5 +1,6 @@
 """Fixtures shared by the tests: a tiny video set, and real data where it is."""
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -19,6 +20,11 @@ from segmentation_sets import (  # noqa: F401  (fixtures)
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the longest files, so that no process waits for another at the end."""
+    items.sort(key=lambda item: item.path.parent.name != 'tools')
+
+
 @pytest.fixture(scope='session', autouse=True)
 def _one_thread():
     """Leave the other cores to the other half of the tests.
@@ -28,13 +34,25 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True)
-def _default_scope():
-    """Forget the default scope that a test's model or runner has set."""
+@contextlib.contextmanager
+def forget_default_scope():
+    """Forget the default scope that a model or a runner sets meanwhile."""
     before = set(DefaultScope._instance_dict)
     yield
     for name in DefaultScope._instance_dict.keys() - before:
         del DefaultScope._instance_dict[name]
+
+
+@pytest.fixture(autouse=True)
+def _default_scope_of_a_test():
+    with forget_default_scope():
+        yield
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _default_scope_of_fixtures():
+    with forget_default_scope():
+        yield
 
 
 @pytest.fixture(scope='session')

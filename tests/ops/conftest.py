@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from torch import Tensor
 from torch.utils.cpp_extension import include_paths, library_paths
 
@@ -57,6 +58,25 @@ class Backend:
         return self.run('ps_roi_pool_backward', grad, rois, shape, spatial_scale)
 
 
+def build_shim(compiler: str, library: Path) -> None:
+    """Compile the shim unless the library is newer than its sources."""
+    files = [p for folder in (SHIM, CSRC) for p in folder.rglob('*') if p.is_file()]
+    newest = max(p.stat().st_mtime for p in [*files, Path(torch.__file__)])
+    if library.exists() and library.stat().st_mtime >= newest:
+        return
+    part = library.with_suffix('.tmp')
+    command = [compiler, '-x', 'c++', str(SHIM / 'shim.cpp'), '-o', str(part)]
+    command += '-O1 -g0 -std=c++17 -fPIC -shared -fvisibility=hidden'.split()
+    command += [f'-I{SHIM}', f'-I{CSRC}']
+    for folder in [*include_paths(), sysconfig.get_path('include')]:
+        command += ['-isystem', folder]
+    command += [f'-L{folder}' for folder in library_paths()]
+    command += ['-lc10', '-ltorch_cpu', '-ltorch_python']
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    part.replace(library)
+
+
 @pytest.fixture(scope='session')
 def host_shim() -> Any:
     """The CUDA kernels, compiled for the CPU with launches turned into loops."""
@@ -64,21 +84,9 @@ def host_shim() -> Any:
     if compiler is None:
         pytest.skip('no C++ compiler to build the host shim with')
     library = ROOT / 'build/tests/cuda_host_shim.so'
-    files = [p for folder in (SHIM, CSRC) for p in folder.rglob('*') if p.is_file()]
-    newest = max(p.stat().st_mtime for p in [*files, Path(torch.__file__)])
-    if not library.exists() or library.stat().st_mtime < newest:
-        library.parent.mkdir(parents=True, exist_ok=True)
-        part = library.with_suffix('.tmp')
-        command = [compiler, '-x', 'c++', str(SHIM / 'shim.cpp'), '-o', str(part)]
-        command += '-O1 -g0 -std=c++17 -fPIC -shared -fvisibility=hidden'.split()
-        command += [f'-I{SHIM}', f'-I{CSRC}']
-        for folder in [*include_paths(), sysconfig.get_path('include')]:
-            command += ['-isystem', folder]
-        command += [f'-L{folder}' for folder in library_paths()]
-        command += ['-lc10', '-ltorch_cpu', '-ltorch_python']
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        part.replace(library)
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(library.with_suffix('.lock')):  # tests may run in several processes
+        build_shim(compiler, library)
     torch.ops.load_library(library)
     return torch.ops.dff_host_shim
 
