@@ -12,7 +12,7 @@ from mxnet_files import write_params
 from outcomes import SEEDS, Tally, leftovers
 from torch import nn
 
-from dff.apis.inferencer import _load as load_into
+from dff.apis.inferencer import _load_weights as load_into
 from dff.checkpoint import read_checkpoint
 from dff.checkpoint.weights_file import write_weights
 from dff.converters.weights.caffemodel import read_caffemodel
