@@ -66,22 +66,14 @@ def test_segmentor_builds_and_its_strides_are_right(name):
     size = (70, 100)
     with torch.no_grad():
         feats = model.seam.head(torch.zeros(1, 3, *size))
-    levels = model.seam.levels(feats)
-    maps = (
-        [feats]
-        if isinstance(feats, torch.Tensor)
-        else [f for f in feats if f is not None]
-    )
-    estimator = model.propagation.flow_estimator
-    strides = [estimator.strides[i] for i in levels or range(len(maps))]
-    for feat, stride in zip(maps, strides, strict=True):
-        assert feat.shape[2:] == tuple(math.ceil(side / stride) for side in size)
+    strides = model.propagation.flow_estimator.strides
+    for level, feat in feats.maps.items():
+        wanted = tuple(math.ceil(side / strides[level]) for side in size)
+        assert feat.shape[2:] == wanted
     channels = cfg.model.propagation.flow_estimator.get('scale_channels')
     if channels is not None:
-        widths = channels if isinstance(channels, list) else [channels] * len(maps)
-        assert [widths[i] for i in levels or range(len(maps))] == [
-            feat.shape[1] for feat in maps
-        ]
+        widths = channels if isinstance(channels, list) else [channels] * len(strides)
+        assert all(widths[i] == feat.shape[1] for i, feat in feats.maps.items())
     classes = {'camvid': 11, 'cityscapes': 19, 'mini': 4, 'wrapped': 19}
     head = model.segmentor.decode_head
     assert head.num_classes == classes[name.split('/')[0]]

@@ -168,9 +168,9 @@ def network_outputs(
     head = model.detector.roi_head
     cls_maps, box_maps = head.score_maps(model.seam.tail(warped))
     outputs = (
-        key_feats[0],
+        key_feats.maps[0],
         *fields[0],
-        warped[0],
+        warped.maps[0],
         rpn_scores,
         rpn_deltas,
         cls_maps,

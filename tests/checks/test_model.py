@@ -45,7 +45,7 @@ def test_what_is_broken_is_said():
     warp = model.propagation.warp
 
     def against_the_flow(feats, fields):
-        return warp(feats, [(-flow, scale) for flow, scale in fields])
+        return warp(feats, {n: (-flow, scale) for n, (flow, scale) in fields.items()})
 
     model.propagation.warp = against_the_flow
     found = problems(model)
@@ -53,14 +53,14 @@ def test_what_is_broken_is_said():
     assert 'flow of (32, -16) pixels' in found['oracle flow moves the features']
 
     model.propagation.warp = lambda feats, fields: warp(
-        [f.detach() for f in feats], [(f.detach(), s) for f, s in fields]
+        feats.detach(), {n: (f.detach(), s) for n, (f, s) in fields.items()}
     )
     text = problems(model)['training reaches every part']
     assert 'no gradient reaches' in text and 'they never train' in text
 
     del model.propagation.warp
     encode = model._propagate
-    model._propagate = lambda image, meta: [model.seam.head(image)]
+    model._propagate = lambda image, shape: ([model.seam.head(image)], None)
     text = problems(model)['the backbone runs on key frames only']
     assert 'frames [1, 2, 4, 5], which are no key frames' in text
     model._propagate = encode

@@ -17,6 +17,7 @@ from dff.cost.complexity import (
     predicted_speedup,
     warp_macs,
 )
+from dff.models.seam.feats import Feats
 
 
 def macs_of(module, *shape):
@@ -94,8 +95,8 @@ def test_eq_7():
 
 
 def test_warp_counts_taps_and_scale():
-    feats = (torch.ones(1, 4, 5, 6), torch.ones(1, 2, 3, 3))
-    fields = [(None, torch.ones(1, 4, 5, 6)), (None, None)]
+    feats = Feats({0: torch.ones(1, 4, 5, 6), 2: torch.ones(1, 2, 3, 3)})
+    fields = {0: (None, torch.ones(1, 4, 5, 6)), 2: (None, None)}
     assert warp_macs(fields, feats) == 5 * 120 + 4 * 18
 
 
@@ -110,14 +111,13 @@ class SplitModel(nn.Module):
         self.flow = nn.Conv2d(6, 2, 3, stride=4, padding=1)
         self.scale = nn.Conv2d(6, 8, 1, stride=4)
         self.seam = SimpleNamespace(
-            head=self.backbone,
-            levels=lambda feats: None,
+            head=lambda view: Feats({0: self.backbone(view)}),
             windows=self.windows,
-            run_windows=self.run_windows,
+            run=self.run,
         )
         self.propagation = SimpleNamespace(
             estimate=self.estimate,
-            fields=lambda flow, scale, feats, levels: [(flow, scale)],
+            fields=lambda flow, scale, feats: {0: (flow, scale[0])},
             parameters=lambda: [*self.flow.parameters(), *self.scale.parameters()],
         )
         self.columns = 1
@@ -127,14 +127,14 @@ class SplitModel(nn.Module):
         width //= self.columns
         return [(0, i * width, height, (i + 1) * width) for i in range(self.columns)]
 
-    def run_windows(self, method, image, feats, samples):
+    def run(self, method, image, feats, samples):
         assert method == 'predict' and len(samples) == len(image)
         assert len(feats) == self.columns
-        return [head(part) for part in feats for head in self.heads]
+        return [head(part.maps[0]) for part in feats for head in self.heads]
 
     def estimate(self, cur, key, img_shapes, levels):
         pair = torch.cat([cur, key], 1)
-        return self.flow(pair), self.scale(pair)
+        return self.flow(pair), {0: self.scale(pair)}
 
 
 def test_parts_of_a_model():
@@ -167,13 +167,13 @@ def test_views_of_parameters_may_enter_modules():
     model = SplitModel().eval()
     model.queries = nn.Parameter(torch.rand(3, 16))
     model.layer = nn.Linear(8, 4)
-    run_windows = model.run_windows
+    run = model.run
 
     def with_queries(*args):
         model.layer(torch.split(model.queries, 8, dim=1)[0].unsqueeze(0))
-        return run_windows(*args)
+        return run(*args)
 
-    model.seam.run_windows = with_queries
+    model.seam.run = with_queries
     sample = BaseDataElement(metainfo=dict(img_shape=(16, 24)))
     found = measure_complexity(model, torch.rand(1, 3, 16, 24), sample)
     assert found.n_task == 4 * 6 * 8 * 12 + 3 * 8 * 4
@@ -202,7 +202,7 @@ def test_parameters_follow_the_seam():
     parts = part_parameters(model, image)
     heads = (8 + 1) * 12
     assert parts == dict(n_feat=27 * 8, flow=54 * 2 + 2 + 6 * 8 + 8, n_task=heads)
-    model.seam.head = lambda view: model.heads[0](model.backbone(view))
+    model.seam.head = lambda view: Feats({0: model.heads[0](model.backbone(view))})
     parts = part_parameters(model, image)
     assert parts['n_feat'] == 27 * 8 + 9 * 5 and parts['n_task'] == 9 * 7
     assert not any(m._forward_pre_hooks for m in model.modules())

@@ -11,6 +11,7 @@ from torch import nn
 
 import dff  # noqa: F401
 from dff.models import FeaturePropagation
+from dff.models.seam.feats import Feats
 
 HEIGHT, WIDTH = 128, 192
 
@@ -144,15 +145,12 @@ def raw(estimator):
     )
 
 
-@pytest.mark.parametrize('form', [lambda x: x, lambda x: (x,), lambda x: [x]])
-def test_tensor_tuple_and_list_go_in_and_out_alike(form):
+def test_levels_and_form_stay():
     model = raw(Fields(torch.zeros(1, 2, 4, 6), None, (16,), 16))
     feat, images = torch.rand(1, 5, 4, 6), torch.rand(1, 3, 64, 96)
-    out = model(form(feat), images, images)
-    assert type(out) is type(form(feat))
-    assert torch.equal(out[0] if not isinstance(out, torch.Tensor) else out, feat) or (
-        torch.equal(out, feat)
-    )
+    out, flow = model(Feats({0: feat}, form='any'), images, images)
+    assert list(out.maps) == [0] and out.form == 'any'
+    assert torch.equal(out.maps[0], feat) and not flow.any()
 
 
 def test_a_mixed_batch_of_stills_and_pairs():
@@ -164,12 +162,13 @@ def test_a_mixed_batch_of_stills_and_pairs():
     model = raw(Fields(flow, scale, (16,), 16))
     feat = torch.rand(3, 5, 4, 6, requires_grad=True)
     images = torch.rand(3, 3, 64, 96)
-    out = model(feat, images, images, is_same=[False, True, False])
+    out, _ = model(Feats({0: feat}), images, images, is_same=[False, True, False])
+    out = out.maps[0]
     assert torch.equal(out[1], feat[1])
     for i in (0, 2):
         alone = raw(Fields(flow[i : i + 1], scale[i : i + 1], (16,), 16))
-        wanted = alone(feat[i : i + 1], images[:1], images[:1])
-        torch.testing.assert_close(out[i : i + 1], wanted)
+        wanted, _ = alone(Feats({0: feat[i : i + 1]}), images[:1], images[:1])
+        torch.testing.assert_close(out[i : i + 1], wanted.maps[0])
     out.square().sum().backward()
     for tensor in (feat, model.flow_estimator.flow, model.flow_estimator.scale):
         assert torch.isfinite(tensor.grad).all()
@@ -184,7 +183,9 @@ def test_flow_values_follow_the_strides_of_the_levels():
     flow[:, 0] = 64 / 8
     model = raw(Fields(flow, None, strides, 8))
     feats = [torch.rand(1, 2, 128 // s or 1, 256 // s) for s in strides]
-    out = model(feats, torch.rand(1, 3, 128, 256), torch.rand(1, 3, 128, 256))
+    images = torch.rand(1, 3, 128, 256)
+    out, _ = model(Feats(dict(enumerate(feats))), images, images)
+    out = out.maps.values()
     for feat, warped, stride in zip(feats, out, strides, strict=True):
         cells = 64 / stride
         for x in range(feat.shape[-1]):
@@ -201,9 +202,13 @@ def test_flow_values_follow_the_strides_of_the_levels():
 @pytest.mark.parametrize(
     'feats, message',
     [
-        ([torch.rand(1, 5, 4, 6)] * 2, 'has 2 feature levels'),
-        (torch.rand(1, 5, 16, 24), 'is not stride 16'),
-        (torch.rand(1, 7, 4, 6), 'scale_channels of level 0 is 5.*7 channels'),
+        (Feats(dict(enumerate([torch.rand(1, 5, 4, 6)] * 2))), 'has 2 feature levels'),
+        (Feats({0: torch.rand(1, 5, 4, 6)}, num_levels=2), 'has 2 feature levels'),
+        (Feats({0: torch.rand(1, 5, 16, 24)}), 'is not stride 16'),
+        (
+            Feats({0: torch.rand(1, 7, 4, 6)}),
+            'scale_channels of level 0 is 5.*7 channels',
+        ),
     ],
 )
 def test_features_that_do_not_fit_are_errors(feats, message):

@@ -88,7 +88,7 @@ def test_a_stream_goes_the_same_way(model, oracle):
     assert [r.is_key_frame for r in results] == [True, False]
     assert all(len(r.pred_instances) for r in results)
     for name, ours in (
-        ('key_feats', model.stream.key_feats[0][0]),
+        ('key_feats', model.stream.key_feats[0].maps[0]),
         ('flow', model.stream.flow),
     ):
         theirs = torch.from_numpy(oracle[name])

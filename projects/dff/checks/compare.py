@@ -1,38 +1,33 @@
 """Compare predictions, and shift feature maps by slicing."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from dff.models.seam.feats import Feats
+
 PREDICTED = ('pred_instances', 'seg_logits', 'pred_sem_seg', 'pred_panoptic_seg')
 
 
-def shift_levels(feats: Any, dx: int, dy: int, *, strides: Sequence[int]) -> Any:
-    """Shift features by whole pixels of the image, as `shift_map` does.
+def shift_levels(feats: Feats, dx: int, dy: int, *, strides: Sequence[int]) -> Feats:
+    """Shift the maps of all levels by whole pixels of the image, see `shift_map`.
 
     Args:
-        feats: Levels (N, C, h, w): a tensor, or a tuple or list in which a level that
-            no head reads is None.
+        feats: Maps (N, C, h, w) by level.
         dx: Shift in x in pixels of the image, a multiple of every stride.
         dy: Shift in y, likewise.
-        strides: Strides of the levels that are not None.
-
-    Returns:
-        Features of the same form.
+        strides: Stride of each level.
     """
-    if isinstance(feats, Tensor):
-        return shift_map(feats, dx // strides[0], dy // strides[0])
-    remaining = iter(strides)
-    moved = []
-    for feat in feats:
-        if feat is not None:
-            stride = next(remaining)
-            feat = shift_map(feat, dx // stride, dy // stride)
-        moved.append(feat)
-    return type(feats)(moved)
+    maps = {}
+    for level, feat in feats.maps.items():
+        cells = dx // strides[level], dy // strides[level]
+        maps[level] = shift_map(feat, *cells)
+        if feats.fill is not None:
+            inside = shift_map(torch.ones_like(feat), *cells)
+            maps[level] += (1 - inside) * feats.fill[level]
+    return feats.with_maps(maps)
 
 
 def shift_map(feat: Tensor, dx: int, dy: int) -> Tensor:

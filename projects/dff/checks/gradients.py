@@ -7,8 +7,6 @@ import torch
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
-from dff.models.feature_levels import as_levels
-
 from .inputs import make_pairs
 
 
@@ -59,9 +57,8 @@ def reached_parameters(model: nn.Module, size: tuple[int, int]) -> dict[str, boo
     model.train().zero_grad()  # auxiliary heads read their levels in training only
     with torch.no_grad():
         feats = model.seam.head(key)
-    levels = model.seam.levels(feats)
-    moved = as_levels(model.propagation(feats, cur, key, levels=levels))
-    sum(feat.square().sum() for feat in moved).backward()
+    moved, _ = model.propagation(feats, cur, key)
+    sum(feat.square().sum() for feat in moved.maps.values()).backward()
     named = model.propagation.named_parameters(prefix='propagation')
     return {
         name: p.grad is not None and bool(p.grad.any())

@@ -5,14 +5,14 @@ The checks use the model's seam, its propagation and its ``test_step``.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from mmengine.structures import BaseDataElement
 from torch import nn
 
 from dff.models.key_frame import FixedKeyFrameScheduler
-from dff.models.seam.feature_seam import cut
+from dff.models.seam.windows import cut
 
 from .compare import describe_difference, shift_levels
 from .gradients import compute_gradients, reached_parameters, training_batch
@@ -180,10 +180,8 @@ def check_oracle_flow(model: nn.Module, size: tuple[int, int]) -> str | None:
     def wanted(dx: int, dy: int) -> BaseDataElement:
         seam = model.seam
         feats = [seam.head(cut(image, window)) for window in seam.windows(image)]
-        moved = [
-            shift_levels(part, dx, dy, strides=_strides(model, part)) for part in feats
-        ]
-        return seam.run_windows('predict', image, moved, [sample.clone()])[0]
+        moved = [shift_levels(part, dx, dy, strides=strides) for part in feats]
+        return seam.run('predict', image, moved, [sample.clone()])[0]
 
     problem = describe_difference(results[1], wanted(*shift), tolerance=TOLERANCE)
     if problem:
@@ -238,13 +236,6 @@ def _restored_buffers(model: nn.Module) -> Iterator[None]:
 def _set_interval(model: nn.Module, interval: int) -> None:
     model.eval()
     model.key_frame_scheduler = FixedKeyFrameScheduler(interval)
-
-
-def _strides(model: nn.Module, feats: Any) -> list[int]:
-    """Return the stride of each level of `feats`."""
-    strides = list(model.propagation.flow_estimator.strides)
-    levels = model.seam.levels(feats)
-    return strides if levels is None else [strides[level] for level in levels]
 
 
 def _some(names: Sequence[str]) -> str:

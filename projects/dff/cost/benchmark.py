@@ -157,8 +157,8 @@ def _round(model, frames, timings, watch, *, on_frame=lambda: None) -> None:
     for frame_id, image in enumerate(frames):
         data = make_data(model, image, frame_id)
         # both models convert scores to results in the same way
-        with model.seam.post_processing():
-            seconds, _ = watch.time(lambda d=data: model.image_model.test_step(d))
+        frame_model = model.seam.frame_model()
+        seconds, _ = watch.time(lambda d=data, m=frame_model: m.test_step(d))
         timings.frame.append(seconds)
         spent += seconds
         on_frame()
@@ -194,15 +194,12 @@ def _time_parts(model, frames, timings, watch) -> None:
     shapes = [sample.metainfo['img_shape']]
     seconds, feats = watch.time(lambda: seam.head(key))
     timings.n_feat.append(seconds)
-    levels = seam.levels(feats)
     seconds, found = watch.time(
-        lambda: propagation.estimate(cur, key, shapes, levels=levels)
+        lambda: propagation.estimate(cur, key, shapes, levels=list(feats.maps))
     )
     timings.flow.append(seconds)
     seconds, feats = watch.time(
-        lambda: propagation.warp(
-            feats, propagation.fields(*found, feats, levels=levels)
-        )
+        lambda: propagation.warp(feats, propagation.fields(*found, feats))
     )
     timings.warp.append(seconds)
     seconds, _ = watch.time(lambda: seam.run('predict', cur, feats, [sample]))

@@ -8,9 +8,10 @@ of the paper.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from dff.models.seam.feature_seam import cut, shape_inside
+from dff.models.seam.feats import Feats
+from dff.models.seam.windows import cut, shape_inside
 
 BILINEAR_TAPS = 4  # Eq. (4): pixels under the kernel G
 
@@ -122,20 +124,19 @@ def _plain_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(is_fast)
 
 
-def warp_macs(fields: list[tuple[Tensor, Tensor | None]], feats: Any) -> int:
+def warp_macs(
+    fields: Mapping[int, tuple[Tensor, Tensor | None]], feats: Feats
+) -> int:
     """Count the MACs of W: four taps per output value, and one for the scale.
 
     Args:
-        fields: Flow (N, 2, h, w) and scale (N, C, h, w) or None, per level.
-        feats: Features (N, C, h, w), one tensor or one per level; a level that no
-            head reads is None.
+        fields: Flow (N, 2, h, w) and scale (N, C, h, w) or None, by level.
+        feats: Key features, maps of (N, C, h, w) by level.
     """
-    levels = [feats] if isinstance(feats, Tensor) else feats
-    levels = [feat for feat in levels if feat is not None]  # None: no head reads it
-    total = 0
-    for feat, (_, scale) in zip(levels, fields, strict=True):
-        total += feat.numel() * (BILINEAR_TAPS + (scale is not None))
-    return total
+    return sum(
+        feat.numel() * (BILINEAR_TAPS + (fields[level][1] is not None))
+        for level, feat in feats.maps.items()
+    )
 
 
 def measure_complexity(
@@ -165,21 +166,19 @@ def _measure_parts(
     for window in seam.windows(image):
         view = cut(image, window)
         shapes = [shape_inside(sample.metainfo['img_shape'], window)]
-        macs, feats = count_macs(lambda view=view: seam.head(view))
+        macs, feats = count_macs(partial(seam.head, view))
         n_feat += macs
-        levels = seam.levels(feats)
-        macs, field = count_macs(
-            lambda view=view, shapes=shapes, levels=levels: propagation.estimate(
-                view, view, shapes, levels=levels
-            )
+        estimate = partial(
+            propagation.estimate, view, view, shapes, levels=list(feats.maps)
         )
+        macs, field = count_macs(estimate)
         flow += macs
         with torch.no_grad():
-            fields = propagation.fields(*field, feats, levels=levels)
+            fields = propagation.fields(*field, feats)
         warp += warp_macs(fields, feats)
         window_feats.append(feats)
     n_task, _ = count_macs(
-        lambda: seam.run_windows('predict', image, window_feats, [sample])
+        lambda: seam.run('predict', image, window_feats, [sample])
     )
     return Complexity(n_feat=n_feat, flow=flow, warp=warp, n_task=n_task)
 

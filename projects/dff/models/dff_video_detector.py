@@ -14,8 +14,9 @@ class DFFVideoDetector(DFFVideoModel):
 
     Args:
         detector: Config of the detector, its ``data_preprocessor`` included.
-        propagation: Config of :class:`FeaturePropagation`; its flow network's
-            ``strides`` are those of the detector's feature levels.
+        propagation: Config of :class:`FeaturePropagation`; default is classical flow.
+            A flow network with weights names the ``strides`` of the detector's
+            feature levels.
         kwargs: As for :class:`DFFVideoModel`: ``key_frame_scheduler`` (default:
             every 10th frame, paper Sec. 5), ``frozen_modules``, ``split``,
             ``data_preprocessor``, ``init_cfg``.
@@ -29,6 +30,9 @@ class DFFVideoDetector(DFFVideoModel):
     default_interval = 10  # paper Sec. 5
 
     def __init__(
-        self, detector: dict | nn.Module, propagation: dict | nn.Module, **kwargs: Any
+        self,
+        detector: dict | nn.Module,
+        propagation: dict | nn.Module | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(detector, propagation, registry=MODELS, **kwargs)

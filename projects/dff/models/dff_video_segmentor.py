@@ -20,11 +20,11 @@ class DFFVideoSegmentor(DFFVideoModel):
 
     Args:
         segmentor: Config of the segmentor, its ``data_preprocessor`` included.
-        propagation: Config of :class:`FeaturePropagation`; its flow network's
-            ``strides`` are those of the feature levels that the decode head or an
-            auxiliary head reads, in the levels' order.
+        propagation: Config of :class:`FeaturePropagation`; default is classical flow.
+            A flow network with weights names the ``strides`` of the feature levels
+            that the decode head or an auxiliary head reads, in the levels' order.
         feature_levels: Levels of ``extract_feat`` that a head reads, for heads that
-            do not say so by ``in_index``; None finds out.
+            do not name them in ``in_index``; None reads them off the heads.
         labels_only: Predict ``pred_sem_seg`` without full-size ``seg_logits``, in a
             fraction of the time; equal but for pixels where two classes tie.
         pretrained: None; mmseg's ``init_model`` passes it to every segmentor.
@@ -44,7 +44,7 @@ class DFFVideoSegmentor(DFFVideoModel):
     def __init__(
         self,
         segmentor: dict | nn.Module,
-        propagation: dict | nn.Module,
+        propagation: dict | nn.Module | None = None,
         *,
         feature_levels: Sequence[int] | None = None,
         labels_only: bool = False,
@@ -68,7 +68,7 @@ class DFFVideoSegmentor(DFFVideoModel):
         """Where N_feat ends and N_task begins."""
         return SegmentorSeam(
             self.segmentor,
-            place=self.place,
+            split_point=self.split_point,
             feature_levels=self.feature_levels,
             labels_only=self.labels_only,
         )

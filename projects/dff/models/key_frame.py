@@ -1,10 +1,13 @@
-"""Key-frame schedulers and the explicit state of a video stream."""
+"""Key-frame schedulers and the state of a video stream."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
+import torch
 from mmengine.registry import MODELS
 from torch import Tensor
+
+from .seam.feats import Feats
 
 STREAM_KEYS = ('video_id', 'frame_id')
 
@@ -22,7 +25,7 @@ class StreamState:
         frame_id: Last frame seen.
         key_frame_id: Key frame k that the features come from.
         key_image: Key frame (1, 3, H, W) as the wrapped model got it.
-        key_feats: Features f_k of each window, as ``seam.head`` gave them.
+        key_feats: Features f_k of each window, from ``seam.head``.
         key_shape: Image size (H, W) inside the padding of the key frame.
         flow: Flow M_{i->k} of the last propagated frame, (1, 2, h, w) in pixels of
             its own map; None where the last frame was a key frame.
@@ -32,60 +35,73 @@ class StreamState:
     frame_id: int | None = None
     key_frame_id: int | None = None
     key_image: Tensor | None = None
-    key_feats: Any = None
+    key_feats: Sequence[Feats] = ()
     key_shape: tuple[int, int] | None = None
     flow: Tensor | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there is no key frame to propagate from."""
-        return self.key_feats is None
+        """Whether there is no key frame to propagate from."""
+        return self.key_image is None
+
+    @property
+    def offset(self) -> int:
+        """I - k, of the last frame seen; 0 before the first."""
+        if self.frame_id is None or self.key_frame_id is None:
+            return 0
+        return self.frame_id - self.key_frame_id
 
     def reset(self) -> None:
         """Forget everything; the next frame is a key frame."""
         for field in fields(self):
-            setattr(self, field.name, None)
+            setattr(self, field.name, field.default)
 
     def begin(
         self,
         image: Tensor,
-        feats: Any,
+        feats: Sequence[Feats],
         *,
         video_id: int | str,
         frame_id: int,
         shape: tuple[int, int],
     ) -> None:
-        """Make a frame the key frame; nothing else is remembered.
+        """Make a frame the key frame and forget everything else.
 
         Args:
             image: The frame (1, 3, H, W), padded as the model gets it.
-            feats: Its features, without gradients.
+            feats: Its features, one entry per window; stored without gradients.
             video_id: Video of the frame.
-            frame_id: Its place in the video.
+            frame_id: Its number in the video.
             shape: Its size (H, W) inside the padding.
         """
         self.reset()
         self.video_id, self.frame_id, self.key_frame_id = video_id, frame_id, frame_id
-        self.key_image, self.key_feats = image.detach(), feats
-        self.key_shape = tuple(shape)
+        self.key_image = image.detach()
+        self.key_feats = [part.detach() for part in feats]
+        self.key_shape = (shape[0], shape[1])
 
     def has_key(self, image: Tensor, *, video_id: int | str, frame_id: int) -> bool:
-        """Tell whether a frame is the key frame at hand, pixel for pixel."""
+        """Return whether a frame is the current key frame, pixel for pixel.
+
+        Args:
+            image: The frame (1, 3, H, W).
+            video_id: Video of the frame.
+            frame_id: Its number in the video.
+        """
         return (
-            not self.is_empty
+            self.key_image is not None
             and (self.video_id, self.key_frame_id) == (video_id, frame_id)
-            and self.key_image.shape == image.shape
-            and bool((self.key_image == image).all())
+            and torch.equal(self.key_image, image)
         )
 
     def is_continued_by(
         self, *, video_id: int | str, frame_id: int, image: Tensor, shape: tuple
     ) -> bool:
-        """Tell whether a frame follows the last one of this stream.
+        """Return whether a frame follows the last one of this stream.
 
         Args:
             video_id: Video of the frame.
-            frame_id: Its place in the video.
+            frame_id: Its number in the video.
             image: The frame (1, 3, H, W), padded as the model gets it.
             shape: Its size (H, W) inside the padding.
 
@@ -94,11 +110,11 @@ class StreamState:
             frame size: nothing may be propagated across these.
         """
         return (
-            not self.is_empty
-            and self.video_id == video_id
-            and frame_id == self.frame_id + 1
+            self.key_image is not None
+            and self.frame_id is not None
+            and (self.video_id, self.frame_id + 1) == (video_id, frame_id)
             and self.key_image.shape == image.shape
-            and self.key_shape == tuple(shape)
+            and self.key_shape == (shape[0], shape[1])
         )
 
     def __deepcopy__(self, memo: dict) -> 'StreamState':
@@ -108,18 +124,18 @@ class StreamState:
         return StreamState, ()
 
 
-def has_place(meta: dict) -> bool:
-    """Tell whether the metainfo of a test frame places it in a video.
+def belongs_to_video(meta: dict) -> bool:
+    """Return whether the metainfo of a test frame names its video and its number.
 
     Raises:
-        ValueError: If it does so by half.
+        ValueError: If only one of ``video_id`` and ``frame_id`` is present.
     """
     missing = [name for name in STREAM_KEYS if name not in meta]
     if len(missing) == 1:
         raise ValueError(
-            f'a test frame needs {missing[0]}, too, in its metainfo to be placed '
-            'in its video; name it in `meta_keys` of the packing transform, or use '
-            f'VideoPairDataset; got {sorted(meta)}'
+            f'a test frame of a video needs {missing[0]}, too, in its metainfo; name '
+            'it in `meta_keys` of the packing transform, or use VideoPairDataset; got '
+            f'{sorted(meta)}'
         )
     return not missing
 
@@ -148,13 +164,14 @@ class FixedKeyFrameScheduler:
         self.interval = interval
 
     def is_key_frame(self, state: StreamState, frame_id: int) -> bool:
-        """Tell whether frame ``frame_id``, which continues ``state``, is a key frame.
+        """Return whether frame ``frame_id``, which continues ``state``, is a key frame.
 
         Args:
             state: State after the preceding frame.
             frame_id: The frame to decide on.
         """
-        return frame_id - state.key_frame_id >= self.interval
+        key_frame_id = state.key_frame_id
+        return key_frame_id is None or frame_id - key_frame_id >= self.interval
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(interval={self.interval})'

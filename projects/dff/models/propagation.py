@@ -3,7 +3,7 @@
 Shapes in this module: N pairs, C channels, H, W image, h, w feature map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.model import BaseModule
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from dff.ops import feature_warp
 
-from .feature_levels import Feats, as_levels, like_feats
 from .flow.field import FLOW_MEAN, MIN_FLOW_STRIDE, resize_field, resize_flow
+from .seam.feats import Feats
 
 Field = tuple[Tensor, Tensor | None]
 
@@ -27,10 +27,10 @@ class FeaturePropagation(BaseModule):
 
     Args:
         flow_estimator: Flow network, a module or its config; see
-            ``docs/design.md`` for what it takes and gives.
+            ``docs/design.md`` for its inputs and outputs.
         channel_order: ``'rgb'`` or ``'bgr'``, the order in which the wrapped model
-            gets its images. None reads it off the preprocessor, taking images to be
-            loaded as BGR as mmcv does.
+            gets its images. None derives it from the preprocessor and assumes that
+            images are loaded as BGR, as mmcv does.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class FeaturePropagation(BaseModule):
         self.is_bound = False
 
     def bind_preprocessor(self, preprocessor: nn.Module) -> None:
-        """Learn how to undo the wrapped model's normalisation.
+        """Derive how to undo the wrapped model's normalisation.
 
         Args:
             preprocessor: Image preprocessor of the wrapped model, with the buffers
@@ -135,18 +135,18 @@ class FeaturePropagation(BaseModule):
         img_shapes: Sequence[tuple] | None = None,
         *,
         levels: Sequence[int] | None = None,
-    ) -> tuple[Tensor, Tensor | list[Tensor] | None]:
+    ) -> tuple[Tensor, dict[int, Tensor]]:
         """Run F and S on images of the wrapped model; see ``to_flow_input``.
 
         Args:
-            cur: (N, 3, H, W); ``key`` likewise.
-            key: See ``cur``.
+            cur: Current frames (N, 3, H, W).
+            key: Key frames (N, 3, H, W).
             img_shapes: See ``to_flow_input``.
-            levels: Which of the flow network's strides scales are wanted for (all).
+            levels: Levels to estimate a scale for; None is all.
 
         Returns:
-            flow M_{i->k} (N, 2, h, w) at the network's ``flow_stride`` and scale
-            S_{i->k}, as the flow network gives them.
+            Flow M_{i->k} (N, 2, h, w) at the network's ``flow_stride``, and scale
+            S_{i->k} (N, C, h_l, w_l) by level, empty for a network without scale.
 
         Raises:
             ValueError: If the two frames differ in size.
@@ -157,91 +157,93 @@ class FeaturePropagation(BaseModule):
                 f'{tuple(key.shape)}'
             )
         frames = [self.to_flow_input(images, img_shapes) for images in (cur, key)]
-        if levels is None or len(levels) == len(self.flow_estimator.strides):
-            return self.flow_estimator(*frames)
-        return self.flow_estimator(*frames, levels=levels)
+        count = len(self.flow_estimator.strides)
+        levels = range(count) if levels is None else sorted(levels)
+        if len(levels) == count:
+            flow, scale = self.flow_estimator(*frames)
+        else:
+            flow, scale = self.flow_estimator(*frames, levels=levels)
+        if scale is None:
+            return flow, {}
+        scales = [scale] if isinstance(scale, Tensor) else scale
+        return flow, dict(zip(levels, scales, strict=True))
 
     def fields(
-        self,
-        flow: Tensor,
-        scale: Tensor | list[Tensor] | None,
-        feats: Feats,
-        *,
-        levels: Sequence[int] | None = None,
-    ) -> list[Field]:
+        self, flow: Tensor, scale: Mapping[int, Tensor], feats: Feats
+    ) -> dict[int, Field]:
         """Bring flow and scale to the size and stride of each level.
 
         Args:
             flow: (N, 2, h, w) at the flow network's ``flow_stride``.
-            scale: As given by the flow network.
-            feats: Key features, one map a stride of the flow network.
-            levels: Which of these strides, where it is not all of them.
+            scale: By level, from ``estimate``.
+            feats: Key features.
 
         Returns:
-            (flow (N, 2, h_l, w_l) in pixels of that level, scale or None) a level.
+            (flow (N, 2, h_l, w_l) in pixels of that level, scale or None) by level.
 
         Raises:
-            ValueError: If levels and strides do not fit each other.
+            ValueError: If the levels do not fit the flow network's strides or scales.
         """
-        maps, strides = as_levels(feats), self._strides_of(feats, levels)
-        scales = [None] * len(maps) if scale is None else as_levels(scale)
-        base = self.flow_estimator.flow_stride
-        fields = []
-        for index, (feat, stride, field) in enumerate(
-            zip(maps, strides, scales, strict=True)
-        ):
-            size = tuple(feat.shape[-2:])
-            self._check_size(size, flow, stride, index=index)
-            if field is not None and field.shape[1] != feat.shape[1]:
+        self._check_levels(feats)
+        return {
+            level: self._field(flow, scale.get(level), feat, level=level)
+            for level, feat in feats.maps.items()
+        }
+
+    def _check_levels(self, feats: Feats) -> None:
+        strides = self.flow_estimator.strides
+        count = max(feats.maps) + 1 if feats.num_levels is None else feats.num_levels
+        if count > len(strides) or feats.num_levels not in (None, len(strides)):
+            raise ValueError(
+                f'{type(self.flow_estimator).__name__} has strides {tuple(strides)}, '
+                f'but the model has {count} feature levels to propagate, '
+                f'now of the sizes {[tuple(m.shape[-2:]) for m in feats.maps.values()]}'
+                ': set `strides` to one per level'
+            )
+
+    def _field(
+        self, flow: Tensor, scale: Tensor | None, feat: Tensor, *, level: int
+    ) -> Field:
+        """Bring flow and scale to one level."""
+        size, stride = tuple(feat.shape[-2:]), self.flow_estimator.strides[level]
+        self._check_size(size, flow, stride, level=level)
+        if scale is not None:
+            if scale.shape[1] != feat.shape[1]:
                 raise ValueError(
-                    f'scale_channels of level {index} is {field.shape[1]}, but its '
+                    f'scale_channels of level {level} is {scale.shape[1]}, but its '
                     f'features have {feat.shape[1]} channels'
                 )
-            if field is not None:
-                ratio = max(MIN_FLOW_STRIDE, stride) / stride
-                field = resize_field(field, size, ratio=ratio)
-            fields.append((resize_flow(flow, size, ratio=base / stride), field))
-        return fields
-
-    def _strides_of(self, feats: Feats, levels: Sequence[int] | None) -> list[int]:
-        """Give the stride of each map, and see that there is one for each."""
-        strides, maps = list(self.flow_estimator.strides), as_levels(feats)
-        if levels is not None and max(levels) < len(strides):
-            strides = [strides[level] for level in levels]
-        if len(maps) != len(strides) or (levels and len(levels) != len(strides)):
-            read = ''
-            if not isinstance(feats, Tensor):
-                where = [i for i, feat in enumerate(feats) if feat is not None]
-                read = f' (levels {where} of {len(feats)})'
-            raise ValueError(
-                f'{type(self.flow_estimator).__name__} has strides '
-                f'{tuple(self.flow_estimator.strides)}, but the model has '
-                f'{len(levels or maps)} feature levels to propagate{read}, now of the '
-                f'sizes {[tuple(f.shape[-2:]) for f in maps]}: set `strides` to one a '
-                'level'
-            )
-        return strides
-
-    def _check_size(self, size: tuple, flow: Tensor, stride: int, *, index: int):
+            ratio = max(MIN_FLOW_STRIDE, stride) / stride
+            scale = resize_field(scale, size, ratio=ratio)
         ratio = self.flow_estimator.flow_stride / stride
-        for got, base in zip(size, flow.shape[-2:], strict=True):
+        return resize_flow(flow, size, ratio=ratio), scale
+
+    def _check_size(self, size: tuple, flow: Tensor, stride: int, *, level: int):
+        ratio = self.flow_estimator.flow_stride / stride
+        for side, cells in zip(size, flow.shape[-2:], strict=True):
             # Floor and ceil of every halving on the way: two cells of leeway.
-            if not (base - 2) * ratio - 2 <= got <= (base + 2) * ratio + 2:
+            if not (cells - 2) * ratio - 2 <= side <= (cells + 2) * ratio + 2:
                 raise ValueError(
-                    f'feature level {index} has the size {size}, which is not stride '
+                    f'feature level {level} has the size {size}, which is not stride '
                     f'{stride} of the image (flow {tuple(flow.shape[-2:])} at stride '
                     f'{self.flow_estimator.flow_stride}): correct `strides`'
                 )
 
-    def warp(self, feats: Feats, fields: list[Field]) -> Feats:
-        """Apply W (Eq. 3) level by level; ``feats`` goes in and out alike."""
-        levels = [
-            feature_warp(
-                feat, flow.to(torch.promote_types(flow.dtype, torch.float32)), scale
-            )
-            for feat, (flow, scale) in zip(as_levels(feats), fields, strict=True)
-        ]
-        return like_feats(levels, feats)
+    def warp(self, feats: Feats, fields: Mapping[int, Field]) -> Feats:
+        """Apply W (Eq. 3) to each level of ``feats``."""
+        return feats.with_maps(
+            {level: self._warp(feats, level, *fields[level]) for level in feats.maps}
+        )
+
+    @staticmethod
+    def _warp(feats: Feats, level: int, flow: Tensor, scale: Tensor | None) -> Tensor:
+        feat = feats.maps[level]
+        flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
+        warped = feature_warp(feat, flow, scale)
+        if feats.fill is None:
+            return warped
+        inside = feature_warp(torch.ones_like(feat[:, :1]), flow)  # (N, 1, h, w)
+        return torch.addcmul(warped, 1 - inside, feats.fill[level].to(warped.dtype))
 
     def forward(
         self,
@@ -249,35 +251,41 @@ class FeaturePropagation(BaseModule):
         cur: Tensor,
         key: Tensor,
         *,
-        levels: Sequence[int] | None = None,
         is_same: Sequence[bool] | None = None,
         img_shapes: Sequence[tuple] | None = None,
-    ) -> Feats:
+    ) -> tuple[Feats, Tensor]:
         """Propagate f_k to f_i = W(f_k, M_{i->k}, S_{i->k}).
 
         Args:
-            feats: Key features, tensor, tuple or list of (N, C_l, h_l, w_l).
+            feats: Key features, maps of (N, C_l, h_l, w_l).
             cur: Current frames (N, 3, H, W) as the wrapped model gets them.
-            key: Key frames, likewise.
-            levels: See ``fields``.
+            key: Key frames (N, 3, H, W), likewise.
             is_same: Which pairs are stills (i = k). Their fields become flow 0 and
                 scale 1 before the warp, so that f_i is f_k bit for bit and no
                 parameter goes unused on a batch of stills.
             img_shapes: See ``to_flow_input``.
 
         Returns:
-            Features of the current frames in the form of ``feats``.
+            Features of the current frames, and the flow (N, 2, h, w) as estimated.
+
+        Raises:
+            ValueError: See ``estimate`` and ``fields``.
         """
-        found = self.estimate(cur, key, img_shapes, levels=levels)
-        fields = self.fields(*found, feats, levels=levels)
+        self._check_levels(feats)
+        flow, scale = self.estimate(cur, key, img_shapes, levels=list(feats.maps))
+        fields = self.fields(flow, scale, feats)
         if is_same is not None and any(is_same):
             still = torch.tensor([bool(s) for s in is_same], device=cur.device)
-            still = still.view(-1, 1, 1, 1)
-            fields = [
-                (
-                    torch.where(still, 0.0, flow),
-                    None if scale is None else torch.where(still, 1.0, scale),
-                )
-                for flow, scale in fields
-            ]
-        return self.warp(feats, fields)
+            fields = _without_motion(fields, still.view(-1, 1, 1, 1))
+        return self.warp(feats, fields), flow
+
+
+def _without_motion(fields: Mapping[int, Field], still: Tensor) -> dict[int, Field]:
+    """Replace the fields of stills (N, 1, 1, 1), true or false, by flow 0, scale 1."""
+    return {
+        level: (
+            torch.where(still, 0.0, flow),
+            None if scale is None else torch.where(still, 1.0, scale),
+        )
+        for level, (flow, scale) in fields.items()
+    }

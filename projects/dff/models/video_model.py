@@ -1,7 +1,8 @@
-"""What the video detector and the video segmentor share."""
+"""The base of the video detector and the video segmentor."""
 
 import logging
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from mmengine.logging import print_log
@@ -11,14 +12,19 @@ from torch import Tensor, nn
 
 from dff.checkpoint import adapt_frame_state_dict
 
-from .feature_levels import as_levels, like_feats
 from .image_model import build_image_model, check_part, freeze
-from .key_frame import StreamState, has_place
+from .key_frame import StreamState, belongs_to_video
 from .preprocessor import VideoDataPreprocessor
 from .propagation import FeaturePropagation
-from .seam.feature_seam import FeatureSeam, cut, join_windows, shape_inside
-from .seam.fit_flow import fit_flow
-from .seam.split_point import find_split
+from .seam.feats import Feats
+from .seam.feature_seam import FeatureSeam
+from .seam.find_split import find_split
+from .seam.fit_flow import fit_flow, needs_fit
+from .seam.windows import cut, join_windows, shape_inside
+
+DEFAULT_PROPAGATION = dict(
+    type='FeaturePropagation', flow_estimator=dict(type='ClassicalFlow')
+)
 
 
 class DFFVideoModel(BaseModel):
@@ -29,17 +35,17 @@ class DFFVideoModel(BaseModel):
 
     Args:
         model: Image model, or its config.
-        propagation: Config or module of :class:`FeaturePropagation`.
+        propagation: Config or module of :class:`FeaturePropagation`; default is
+            classical flow (DIS), which needs no training.
         registry: Where the image model is built.
         key_frame_scheduler: Config or object that decides on key frames; default is
             every ``default_interval``-th.
         frozen_modules: Patterns (``fnmatch``) of module or parameter names that are
             not trained: no gradients, kept in eval mode. For example ``['detector']``
             (fix N) or ``['propagation.flow_estimator']`` (fix F).
-        split: Where N_feat ends (paper Tab. 5): how many layers N_task has, or the
-            backbone's stage that N_feat ends with; see :func:`find_split`. The config
-            of the flow network then gets its strides and scale channels from there.
-            None is the end of ``extract_feat``.
+        split: Where N_feat ends, see :func:`find_split`. The flow network then gets
+            its strides and scale channels from there. None is ``'auto'`` where a flow
+            without weights names no strides, and the end of ``extract_feat`` elsewhere.
         data_preprocessor: Preprocessor for an image model whose config has none; this
             is how mmengine's Runner passes one from a config's top level.
         init_cfg: As in mmengine.
@@ -57,7 +63,7 @@ class DFFVideoModel(BaseModel):
     def __init__(
         self,
         model: dict | nn.Module,
-        propagation: dict | nn.Module,
+        propagation: dict | nn.Module | None = None,
         *,
         registry: Registry,
         key_frame_scheduler: dict | Any = None,
@@ -80,13 +86,18 @@ class DFFVideoModel(BaseModel):
             init_cfg=init_cfg,
         )
         setattr(self, self.wrapped_name, model)
-        self.split, self.place = split, find_split(model, split)
+        if propagation is None:
+            propagation = deepcopy(DEFAULT_PROPAGATION)
+        if split is None and needs_fit(propagation):
+            split = 'auto'
+        self.split, self.split_point = split, find_split(model, split)
         if split is not None:
-            propagation = fit_flow(propagation, self.seam)
-        if isinstance(propagation, dict):
-            propagation = MODELS.build(propagation)
-        check_part('propagation', propagation, 'bind_preprocessor')
-        self.propagation: FeaturePropagation = propagation
+            propagation = fit_flow(propagation, self.seam, split=split)
+        built = (
+            MODELS.build(propagation) if isinstance(propagation, dict) else propagation
+        )
+        check_part('propagation', built, 'bind_preprocessor')
+        self.propagation: FeaturePropagation = built
         self.propagation.bind_preprocessor(model.data_preprocessor)
         if key_frame_scheduler is None:
             key_frame_scheduler = dict(
@@ -110,7 +121,7 @@ class DFFVideoModel(BaseModel):
     @property
     def seam(self) -> FeatureSeam:
         """Where N_feat ends and N_task begins."""
-        return FeatureSeam(self.image_model, place=self.place)
+        return FeatureSeam(self.image_model, split_point=self.split_point)
 
     def reset_stream(self) -> None:
         """Forget the video; the next frame is a key frame."""
@@ -145,9 +156,9 @@ class DFFVideoModel(BaseModel):
         """Run the model on a pre-processed batch.
 
         Args:
-            inputs: As ``VideoDataPreprocessor`` gives them; in mode ``'tensor'``
+            inputs: From ``VideoDataPreprocessor``; in mode ``'tensor'``
                 images (N, 3, H, W).
-            data_samples: One a current frame.
+            data_samples: One per current frame.
             mode: ``'loss'``, ``'predict'`` or ``'tensor'`` (the wrapped model's raw
                 output on images, without propagation).
 
@@ -155,9 +166,9 @@ class DFFVideoModel(BaseModel):
             ValueError: If the mode is none of these.
         """
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or [])
         if mode == 'predict':
-            return self.predict(inputs, data_samples)
+            return self.predict(inputs, data_samples or [])
         if mode == 'tensor':
             return self.image_model(inputs, data_samples, mode='tensor')
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
@@ -174,53 +185,96 @@ class DFFVideoModel(BaseModel):
         missing = [m.get('img_path') for m in metas if 'is_same' not in m]
         if missing:
             raise ValueError(
-                'training needs `is_same` in the metainfo of each pair, as '
-                f'VideoPairDataset gives it; missing for {missing[:3]}'
+                'training needs `is_same` in the metainfo of each pair, which '
+                f'VideoPairDataset sets; missing for {missing[:3]}'
             )
-        feats = self.seam.head(key)
-        feats = self.propagation(
-            feats,
+        feats, _ = self.propagation(
+            self.seam.head(key),
             cur,
             key,
-            levels=self.seam.levels(feats),
             is_same=[m['is_same'] for m in metas],
             img_shapes=[m['img_shape'] for m in metas],
         )
         return self.seam.run('loss', cur, feats, data_samples)
 
     def predict(self, inputs: list, data_samples: list) -> list:
-        """Predict frame by frame, in the order given (Algorithm 1).
+        """Predict frame by frame, in the order of the inputs (Algorithm 1).
 
         Args:
-            inputs: One entry a frame: image (1, 3, H, W), or ``dict(cur, key)`` to
-                propagate from a given key frame.
-            data_samples: One a frame, with ``video_id`` and ``frame_id``. A frame
-                that has neither is a single image: a key frame, not remembered.
+            inputs: One entry per frame: image (1, 3, H, W), or ``dict(cur, key)`` to
+                propagate from that key frame.
+            data_samples: One per frame, with ``video_id`` and ``frame_id``. A frame
+                without both is a single image: a key frame that is not remembered.
 
         Returns:
             Data samples with predictions, ``is_key_frame`` and ``offset``.
+
+        Raises:
+            ValueError: If only one of ``video_id`` and ``frame_id`` is present, or a
+                pair has no ``offset``.
         """
-        results = []
-        for item, sample in zip(inputs, data_samples, strict=True):
-            meta, state = sample.metainfo, self.stream
-            image = item['cur'] if isinstance(item, dict) else item
-            if not self._is_in_a_video(meta):
-                self.reset_stream()
-                feats, offset = self._encode(image), 0
-            else:
-                give = (
-                    self._pair_feats if isinstance(item, dict) else self._stream_feats
+        return [
+            self._predict_frame(item, sample)
+            for item, sample in zip(inputs, data_samples, strict=True)
+        ]
+
+    def _predict_frame(self, item: Tensor | dict[str, Tensor], sample: Any) -> Any:
+        """Predict one frame and advance the stream (Algorithm 1)."""
+        image = item['cur'] if isinstance(item, dict) else item
+        meta, state = sample.metainfo, self.stream
+        feats: Sequence[Feats]
+        if not self._is_in_a_video(meta):
+            self.reset_stream()
+            feats, offset = self._encode(image), 0
+        else:
+            new_key = self._find_new_key(item, meta)
+            if new_key is not None:
+                key, key_id = new_key
+                state.begin(
+                    key,
+                    self._encode(key),
+                    video_id=meta['video_id'],
+                    frame_id=key_id,
+                    shape=meta['img_shape'],
                 )
-                feats = give(item, meta)
-                offset = meta['frame_id'] - state.key_frame_id
-            (result,) = self.seam.run_windows('predict', image, feats, [sample])
-            result.set_metainfo(dict(is_key_frame=offset == 0, offset=offset))
-            results.append(result)
-        return results
+            state.frame_id = meta['frame_id']
+            offset = state.offset
+            if offset:
+                feats, state.flow = self._propagate(image, meta['img_shape'])
+            else:
+                feats = state.key_feats
+        (result,) = self.seam.run('predict', image, feats, [sample])
+        result.set_metainfo(dict(is_key_frame=offset == 0, offset=offset))
+        return result
+
+    def _find_new_key(
+        self, item: Tensor | dict[str, Tensor], meta: dict
+    ) -> tuple[Tensor, int] | None:
+        """Return the frame that becomes the key frame, None to keep the key.
+
+        Returns:
+            The frame (1, 3, H, W) and its number in the video.
+        """
+        state, video_id, frame_id = self.stream, meta['video_id'], meta['frame_id']
+        if isinstance(item, dict):
+            if 'offset' not in meta:
+                raise ValueError(
+                    'a test pair needs `offset` in its metainfo, which '
+                    f'VideoPairDataset sets; got {sorted(meta)}'
+                )
+            key_id = frame_id - meta['offset']
+            is_key = state.has_key(item['key'], video_id=video_id, frame_id=key_id)
+            return None if is_key else (item['key'], key_id)
+        continues = state.is_continued_by(
+            video_id=video_id, frame_id=frame_id, image=item, shape=meta['img_shape']
+        )
+        if continues and not self.key_frame_scheduler.is_key_frame(state, frame_id):
+            return None
+        return item, frame_id
 
     def _is_in_a_video(self, meta: dict) -> bool:
-        is_placed = has_place(meta)
-        if not is_placed and not self._has_warned:
+        is_in_a_video = belongs_to_video(meta)
+        if not is_in_a_video and not self._has_warned:
             self._has_warned = True
             print_log(
                 'frames without video_id and frame_id in their metainfo are single '
@@ -230,69 +284,35 @@ class DFFVideoModel(BaseModel):
                 logger='current',
                 level=logging.WARNING,
             )
-        return is_placed
+        return is_in_a_video
 
-    def _stream_feats(self, image: Tensor, meta: dict) -> list:
-        """Give the features of the next frame of a stream and advance the state."""
-        state, frame_id = self.stream, meta['frame_id']
-        is_continued = state.is_continued_by(
-            video_id=meta['video_id'],
-            frame_id=frame_id,
-            image=image,
-            shape=meta['img_shape'],
-        )
-        if not is_continued or self.key_frame_scheduler.is_key_frame(state, frame_id):
-            return self._set_key(image, meta, frame_id)
-        state.frame_id = frame_id
-        return self._propagate(image, meta)
-
-    def _pair_feats(self, pair: dict[str, Tensor], meta: dict) -> list:
-        """Give cur's features from a given key frame, kept while it is the same."""
-        if 'offset' not in meta:
-            raise ValueError(
-                'a test pair needs `offset` in its metainfo, as VideoPairDataset '
-                f'gives it; got {sorted(meta)}'
-            )
-        state, key_id = self.stream, meta['frame_id'] - meta['offset']
-        is_known = state.has_key(
-            pair['key'], video_id=meta['video_id'], frame_id=key_id
-        )
-        feats = (
-            state.key_feats if is_known else self._set_key(pair['key'], meta, key_id)
-        )
-        state.frame_id = meta['frame_id']
-        if meta['offset'] == 0:
-            return feats
-        return self._propagate(pair['cur'], meta)
-
-    def _encode(self, image: Tensor) -> list:
+    def _encode(self, image: Tensor) -> list[Feats]:
         """Run N_feat on each window of an image (1, 3, H, W)."""
         return [self.seam.head(cut(image, w)) for w in self.seam.windows(image)]
 
-    def _set_key(self, image: Tensor, meta: dict, frame_id: int) -> list:
-        feats = self._encode(image)
-        kept = [
-            like_feats([f.detach() for f in as_levels(part)], part) for part in feats
-        ]
-        place = dict(video_id=meta['video_id'], frame_id=frame_id)
-        self.stream.begin(image, kept, shape=meta['img_shape'], **place)
-        return feats
+    def _propagate(
+        self, image: Tensor, shape: Sequence[int]
+    ) -> tuple[list[Feats], Tensor]:
+        """Carry the key features to an image, each window by a flow of its own.
 
-    def _propagate(self, image: Tensor, meta: dict) -> list:
-        """Carry the key features to an image, each window by a flow of its own."""
-        state, propagation = self.stream, self.propagation
-        windows, feats, flows = self.seam.windows(image), [], []
-        for window, key_feats in zip(windows, state.key_feats, strict=True):
-            levels = self.seam.levels(key_feats)
-            flow, scale = propagation.estimate(
+        Args:
+            image: Current frame (1, 3, H, W).
+            shape: Its size (H, W) inside the padding.
+
+        Returns:
+            Features, one entry per window, and the flow (1, 2, h, w) of the image.
+        """
+        key, windows = self.stream.key_image, self.seam.windows(image)
+        assert key is not None  # the caller has made one
+        feats, flows = [], []
+        for window, key_feats in zip(windows, self.stream.key_feats, strict=True):
+            carried, flow = self.propagation(
+                key_feats,
                 cut(image, window),
-                cut(state.key_image, window),
-                [shape_inside(meta['img_shape'], window)],
-                levels=levels,
+                cut(key, window),
+                img_shapes=[shape_inside(shape, window)],
             )
-            fields = propagation.fields(flow, scale, key_feats, levels=levels)
-            feats.append(propagation.warp(key_feats, fields))
+            feats.append(carried)
             flows.append(flow.detach())
-        stride = propagation.flow_estimator.flow_stride
-        state.flow = join_windows(flows, windows, size=image.shape[-2:], stride=stride)
-        return feats
+        stride = self.propagation.flow_estimator.flow_stride
+        return feats, join_windows(flows, windows, size=image.shape[-2:], stride=stride)

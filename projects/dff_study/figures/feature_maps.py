@@ -14,8 +14,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from dff.apis import VideoInferencer
-from dff.models.feature_levels import as_levels
-from dff.models.seam.feature_seam import cut, join_windows, shape_inside
+from dff.models.seam.windows import cut, join_windows, shape_inside
 from dff.visualization import flow_at_image_size
 
 
@@ -65,9 +64,9 @@ def carry_features(
         stream = inferencer.model.stream
         encoded.append(_Encoded(image, stream.key_image, stream.key_feats, sample))
     key = encoded[0]
-    count = len(as_levels(key.feats[0]))
-    if not 0 <= level < count:
-        raise ValueError(f'level must be in [0, {count}), got {level}')
+    levels = sorted(key.feats[0].maps)
+    if level not in levels:
+        raise ValueError(f'level must be one of {levels}, got {level}')
     carrier = _Carrier(inferencer, key, level)
     return [carrier.maps(frame, is_key=frame is key) for frame in encoded]
 
@@ -90,7 +89,7 @@ class _Carrier:
         self.flow_stride = inferencer.flow_stride
         self.windows = self.model.seam.windows(key.pixels)
         y1, x1, y2, x2 = self.windows[0]
-        cells = math.prod(as_levels(key.feats[0])[level].shape[-2:])
+        cells = math.prod(key.feats[0].maps[level].shape[-2:])
         # a power of two; cells are rounded up or down at the border
         self.stride = 2 ** round(math.log2((y2 - y1) * (x2 - x1) / cells) / 2)
 
@@ -119,18 +118,17 @@ class _Carrier:
     def _propagate(self, frame: _Encoded, window: tuple, key_feats: Any) -> tuple:
         """Return flow, fields and features of one window of a frame (Eq. 1-3)."""
         propagation = self.model.propagation
-        levels = self.model.seam.levels(key_feats)
         flow, scale = propagation.estimate(
             cut(frame.pixels, window),
             cut(self.key.pixels, window),
             [shape_inside(frame.sample.img_shape, window)],
-            levels=levels,
+            levels=list(key_feats.maps),
         )
-        fields = propagation.fields(flow, scale, key_feats, levels=levels)
+        fields = propagation.fields(flow, scale, key_feats)
         return flow, fields, propagation.warp(key_feats, fields)
 
     def _level_of(self, feats: Sequence) -> list[Tensor]:
-        return [as_levels(part)[self.level] for part in feats]
+        return [part.maps[self.level] for part in feats]
 
     def _join(self, parts: Sequence[Tensor], stride: int) -> Tensor:
         size = self.key.pixels.shape[-2:]

@@ -152,8 +152,7 @@ def time_streams(
 
     rounds = []
     for _ in range(repeats):
-        with model.seam.post_processing():
-            frame = run(model.image_model.test_step)
+        frame = run(model.seam.frame_model().test_step)
         model.reset_stream()
         rounds.append((frame, run(model.test_step)))
         assert model.stream.key_frame_id == 0  # one key frame

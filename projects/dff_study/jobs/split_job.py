@@ -14,7 +14,7 @@ from torch import nn
 from dff.apis.dff_model import build_dff_model
 from dff.checkpoint import read_checkpoint
 from dff.files import write_atomically, write_json
-from dff.models.seam.split_point import find_split
+from dff.models.seam.find_split import find_split
 
 from .job import Job
 from .split_points import (

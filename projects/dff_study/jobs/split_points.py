@@ -120,9 +120,8 @@ def compare_key_frame(model: nn.Module, frame: Tensor) -> tuple[float, int]:
         The largest difference of any value (0 if bit for bit equal, infinite if the
         numbers of values differ), and the number of values.
     """
-    with model.seam.post_processing():
-        data = make_data(model, frame, 0)
-        wanted = model.image_model.test_step(data)[0]
+    data = make_data(model, frame, 0)
+    wanted = model.seam.frame_model().test_step(data)[0]
     model.reset_stream()
     found = model.test_step(make_data(model, frame, 0))[0]
     pairs = list(zip(_values(found), _values(wanted), strict=True))
@@ -159,14 +158,14 @@ def count_layers(model: nn.Module, frame: Tensor) -> Complexity:
     with FakeTensorMode(allow_non_fake_inputs=True):  # shapes only
         image = torch.empty(image.shape, device=image.device)
         n_feat, feats = count_macs(lambda: seam.head(image))
-        flow, field = count_macs(lambda: model.propagation.flow_estimator(image, image))
-        fields = model.propagation.fields(*field, feats, levels=seam.levels(feats))
+        flow, field = count_macs(lambda: model.propagation.estimate(image, image))
+        fields = model.propagation.fields(*field, feats)
         n_task, _ = count_macs(lambda: _task_layers(seam, feats))
     return Complexity(n_feat, flow, warp_macs(fields, feats), n_task)
 
 
 def _task_layers(seam: FeatureSeam, feats: Any) -> None:
-    if not isinstance(seam.place, BehindScores):
+    if not isinstance(seam.split_point, BehindScores):
         BehindScores().scores(seam.model, seam.tail(feats))
 
 

@@ -3,165 +3,142 @@
 Shapes: N images, H, W image, C channels, h, w a feature level.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from .split_point import Place, read_by_neck
-
-Window = tuple[int, int, int, int]  # y1, x1, y2, x2 in pixels of the padded image
+from .feats import Feats
+from .split_point import SplitPoint, outputs_read_by_neck
+from .views import view_of
+from .windows import Window
 
 
 class FeatureSeam:
     """Split an image model into N_feat and N_task.
 
+    N_task runs on a view of the model (:func:`~.views.view_of`) whose ``extract_feat``
+    returns the propagated features: the model itself is never changed.
+
     Args:
         model: Detector of mmdet or segmentor of mmseg, which reach the pixels only
             through ``extract_feat``.
-        place: Where N_feat ends; None is the end of ``extract_feat``.
+        split_point: Where N_feat ends; None is the end of ``extract_feat``.
     """
 
-    def __init__(self, model: nn.Module, *, place: Place | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, *, split_point: SplitPoint | None = None
+    ) -> None:
         self.model = model
-        self.place = place
+        self.split_point = split_point
 
     def windows(self, images: Tensor) -> list[Window]:
-        """Give the parts of images (N, 3, H, W) that ``predict`` looks at in turn."""
+        """List the parts of images (N, 3, H, W) that ``predict`` looks at in turn."""
         return [(0, 0, *images.shape[-2:])]
 
-    def head(self, images: Tensor) -> Any:
+    def head(self, images: Tensor, *, training: bool | None = None) -> Feats:
         """Run N_feat on images (N, 3, H, W).
 
-        Returns:
-            What is propagated: what ``extract_feat`` gives, or the maps at the
-            split; None in the place of a level that nobody reads.
+        Args:
+            images: As the model gets them.
+            training: Whether to return the levels that are read in training; default
+                is the mode of the model.
+
+        Raises:
+            TypeError: If ``extract_feat`` returns no tensor and no sequence of tensors.
         """
-        if self.place is None:
-            return self.model.extract_feat(images)
-        read = self.outputs_read(training=self.model.training)
-        return self.place.head(self.model, images, read)
+        training = self.model.training if training is None else training
+        if self.split_point is not None:
+            return self.split_point.head(
+                self.model,
+                images,
+                outputs_read=self.outputs_read,
+                training=training,
+            )
+        outputs = self.model.extract_feat(images)
+        if isinstance(outputs, Tensor):
+            level = self.level_of_single_map()
+            return Feats({level: outputs}, num_levels=None if level else 1)
+        if not isinstance(outputs, (tuple, list)) or not all(
+            isinstance(feat, Tensor) for feat in outputs
+        ):
+            raise TypeError(
+                'features must be a tensor or a tuple or list of tensors, got '
+                f'{type(outputs).__name__} from {type(self.model).__name__}'
+            )
+        trained = sorted(self.levels_read(len(outputs), training=True))
+        read = self.levels_read(len(outputs), training=training)
+        maps = {n: outputs[i] for n, i in enumerate(trained) if i in read}
+        form = (type(outputs), len(outputs), trained)
+        return Feats(maps, num_levels=len(trained), form=form)
 
-    def levels(self, feats: Any) -> Sequence[int] | None:
-        """Tell which of the flow network's strides each level of ``feats`` has.
+    def tail(self, feats: Feats) -> Any:
+        """Return what the heads expect from ``extract_feat``.
 
-        The strides are those of the levels read in training, in the levels' order.
-
-        Returns:
-            Indices into ``strides``; None if the levels are all of them, in order.
+        Runs the rest of ``extract_feat`` where N_feat ends inside of it. A level that
+        is not in ``feats`` becomes None.
         """
-        if self.place is None:
-            return None
-        *before, last = range(len(feats))  # the map at the split is always read
-        trained = [i for i in before if i in self.outputs_read(training=True)]
-        order = [*trained, last]
-        return [order.index(i) for i, feat in enumerate(feats) if feat is not None]
+        if self.split_point is not None:
+            return self.split_point.tail(self.model, feats)
+        if feats.form is None:
+            (feat,) = feats.maps.values()
+            return feat
+        kind, count, trained = feats.form
+        outputs: list[Tensor | None] = [None] * count
+        for level, feat in feats.maps.items():
+            outputs[trained[level]] = feat
+        return kind(outputs)
 
-    def tail(self, feats: Any) -> Any:
-        """Give what the model expects of ``extract_feat``."""
-        return feats if self.place is None else self.place.tail(self.model, feats)
+    def levels_read(self, count: int, *, training: bool) -> Collection[int]:
+        """Return which of the ``count`` outputs of ``extract_feat`` a head reads."""
+        return range(count)
+
+    def level_of_single_map(self) -> int:
+        """Return the level of a bare tensor from ``extract_feat``."""
+        return 0
 
     def outputs_read(self, *, training: bool) -> Collection[int]:
-        """Tell which of the backbone's outputs (their places) somebody reads."""
+        """Return which of the backbone's outputs (their indices) are read."""
         count = len(self.model.backbone.out_indices)
-        return read_by_neck(getattr(self.model, 'neck', None), count)
+        return outputs_read_by_neck(getattr(self.model, 'neck', None), count)
 
-    def at_hand(self) -> AbstractContextManager:
-        """Give the context in which the heads work on what ``tail`` gives."""
-        return nullcontext() if self.place is None else self.place.at_hand(self.model)
+    def frame_model(self) -> nn.Module:
+        """Return the image model (Frame), with the post-processing of N_task."""
+        return self.model
 
-    def post_processing(self) -> AbstractContextManager:
-        """Give the context in which the model turns its output into results."""
-        return nullcontext()
-
-    def run(self, method: str, images: Tensor, feats: Any, *args: Any) -> Any:
-        """Call a method of the model on features at hand.
+    def run(
+        self, method: str, images: Tensor, feats: Feats | Sequence[Feats], *args: Any
+    ) -> Any:
+        """Run N_task: call a method of the model on features.
 
         Args:
             method: ``'loss'``, ``'predict'`` or ``'_forward'``.
             images: (N, 3, H, W); only their size is read.
-            feats: Features of these images, as ``head`` gives them.
+            feats: Features of these images, or one entry per window.
             args: Further arguments of the method, such as data samples.
-        """
-        return self.run_windows(method, images, [feats], *args)
 
-    def run_windows(
-        self, method: str, images: Tensor, feats: Sequence[Any], *args: Any
-    ) -> Any:
-        """Call a method of the model on the features of several windows.
-
-        Args:
-            method: See ``run``.
-            images: See ``run``.
-            feats: Features of each window, in the order of ``windows``.
-            args: See ``run``.
+        Raises:
+            RuntimeError: If the model asks for features more or less often than there
+                are windows.
         """
-        handed_in = self._handed_in([self.tail(f) for f in feats])
-        with handed_in as calls, self.at_hand(), self.post_processing():
-            result = getattr(self.model, method)(images, *args)
-        if len(feats) > 1 and calls[0] != len(feats):
+        feats = [feats] if isinstance(feats, Feats) else list(feats)
+        outputs = [self.tail(part) for part in feats]
+        calls = 0
+
+        def extract_feat(*_: Any, **__: Any) -> Any:
+            # A model with one window may ask again; it gets the same.
+            nonlocal calls
+            calls += 1
+            return outputs[(calls - 1) % len(outputs)]
+
+        model = self.frame_model()
+        if self.split_point is not None:
+            model = self.split_point.view(model)
+        view = view_of(model, extract_feat=extract_feat)
+        result = getattr(view, method)(images, *args)
+        if len(outputs) > 1 and calls != len(outputs):
             raise RuntimeError(
-                f'{type(self.model).__name__}.{method} asked {calls[0]} times for '
-                f'features, but there are {len(feats)} windows'
+                f'{type(self.model).__name__}.{method} asked {calls} times for '
+                f'features, but there are {len(outputs)} windows'
             )
         return result
-
-    @contextmanager
-    def _handed_in(self, feats: Sequence[Any]) -> Iterator[list[int]]:
-        calls = [0]
-
-        def extract_feat(*args: Any, **kwargs: Any) -> Any:
-            # A model with one window may ask again; it gets the same.
-            index = calls[0] % len(feats)
-            calls[0] += 1
-            return feats[index]
-
-        self.model.extract_feat = extract_feat
-        try:
-            yield calls
-        finally:
-            del self.model.extract_feat
-
-
-def cut(images: Tensor, window: Window) -> Tensor:
-    """Give a window of images (N, 3, H, W), a view."""
-    y1, x1, y2, x2 = window
-    return images[..., y1:y2, x1:x2]
-
-
-def shape_inside(shape: Sequence[int], window: Window) -> tuple[int, int]:
-    """Give the part (H, W) of a window that lies inside an image of ``shape``."""
-    y1, x1, y2, x2 = window
-    height, width = shape[:2]
-    return max(0, min(height, y2) - y1), max(0, min(width, x2) - x1)
-
-
-def join_windows(
-    maps: Sequence[Tensor],
-    windows: Sequence[Window],
-    *,
-    size: Sequence[int],
-    stride: int,
-) -> Tensor:
-    """Lay maps of windows beside each other; where they overlap, the later one.
-
-    Args:
-        maps: (N, C, h, w) of each window, one cell for ``stride`` pixels.
-        windows: Where they are.
-        size: (H, W) of the whole image, which the windows cover.
-        stride: Pixels a cell; corners that lie within a cell are rounded.
-
-    Returns:
-        One map of the whole image.
-    """
-    if len(maps) == 1:
-        return maps[0]
-    total = [-(-side // stride) for side in size]
-    whole = maps[0].new_zeros(*maps[0].shape[:2], *total)  # (N, C, h, w)
-    for window, part in zip(windows, maps, strict=True):
-        height, width = part.shape[-2:]
-        y = min(round(window[0] / stride), total[0] - height)
-        x = min(round(window[1] / stride), total[1] - width)
-        whole[..., y : y + height, x : x + width] = part
-    return whole

@@ -1,4 +1,4 @@
-"""Give a flow network the strides and scale channels of the maps it serves."""
+"""Set the strides and scale channels of a flow network from the maps it serves."""
 
 import inspect
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,24 @@ from torch import nn
 
 from .feature_seam import FeatureSeam
 
-PROBE_SIDE = 128  # pixels; a multiple of every stride
+NAMED_SPLITS = ('backbone', 'last', 'scores', 'auto')
+PROBE_SIDE = 256  # pixels; a multiple of every stride, two cells of the coarsest
 
 
-def fit_flow(propagation: dict | nn.Module, seam: FeatureSeam) -> dict | nn.Module:
+def needs_fit(propagation: dict | nn.Module) -> bool:
+    """Return whether a flow network without weights leaves its strides open."""
+    if not isinstance(propagation, dict):
+        return False
+    flow = propagation.get('flow_estimator')
+    if not isinstance(flow, dict) or 'strides' in flow:
+        return False
+    takes = _parameters(flow['type'])
+    return 'strides' in takes and 'scale_channels' not in takes
+
+
+def fit_flow(
+    propagation: dict | nn.Module, seam: FeatureSeam, *, split: int | str
+) -> dict | nn.Module:
     """Set ``strides`` and ``scale_channels`` of a propagation's flow network.
 
     A network without a scale (``scale_channels=None``) stays one. Modules are left as
@@ -23,6 +37,11 @@ def fit_flow(propagation: dict | nn.Module, seam: FeatureSeam) -> dict | nn.Modu
     Args:
         propagation: Config of :class:`FeaturePropagation`, or a module.
         seam: Of the image model.
+        split: As in the config. At ``'backbone'``, ``'last'``, ``'scores'`` and
+            ``'auto'`` strides that the network names must be the right ones.
+
+    Raises:
+        ValueError: If the network names other strides than the maps have.
     """
     if not isinstance(propagation, dict):
         return propagation
@@ -32,6 +51,11 @@ def fit_flow(propagation: dict | nn.Module, seam: FeatureSeam) -> dict | nn.Modu
     strides, channels = measure_maps(seam)
     fitted: dict[str, Any] = dict(flow)
     takes = _parameters(flow['type'])
+    if split in NAMED_SPLITS and list(flow.get('strides', strides)) != strides:
+        raise ValueError(
+            f'{flow["type"]} names the strides {tuple(flow["strides"])}, but the maps '
+            f'propagated at split {split!r} have the strides {tuple(strides)}'
+        )
     if 'strides' in takes:
         fitted['strides'] = strides
     if 'scale_channels' in takes and flow.get('scale_channels', channels) is not None:
@@ -47,14 +71,9 @@ def measure_maps(seam: FeatureSeam) -> tuple[list[int], list[int]]:
     """
     weight = next(seam.model.parameters())
     image = weight.new_zeros(1, 3, PROBE_SIDE, PROBE_SIDE)
-    with torch.no_grad(), _statistics_kept(seam.model):
-        if seam.place is None:
-            feats = seam.head(image)
-        else:
-            read = seam.outputs_read(training=True)
-            feats = seam.place.head(seam.model, image, read)
-    maps = [feats] if isinstance(feats, torch.Tensor) else feats
-    maps = [feat for feat in maps if feat is not None]
+    with torch.no_grad(), in_eval_mode(seam.model):
+        feats = seam.head(image, training=True)
+    maps = [feats.maps[level] for level in sorted(feats.maps)]
     return [PROBE_SIDE // m.shape[-1] for m in maps], [m.shape[1] for m in maps]
 
 
@@ -64,8 +83,8 @@ def _parameters(kind: str | type) -> Sequence[str]:
 
 
 @contextmanager
-def _statistics_kept(model: nn.Module) -> Iterator[None]:
-    """Let no module be in training, whatever ``train`` of its class does besides."""
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put every module in eval mode, bypassing ``train()`` overrides."""
     modes = [(module, module.training) for module in model.modules()]
     for module, _ in modes:
         module.training = False

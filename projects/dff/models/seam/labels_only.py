@@ -1,7 +1,4 @@
-"""Post-processing of segmentors that wants labels, not scores of every pixel."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Post-processing of segmentors that computes labels without full-size scores."""
 
 import torch
 from mmengine.structures import PixelData
@@ -11,16 +8,17 @@ from torch import Tensor, nn
 
 from dff.ops import upsample_argmax
 
+from .views import view_of
 
-@contextmanager
-def labels_only(segmentor: nn.Module) -> Iterator[None]:
-    """Let a segmentor predict ``pred_sem_seg`` without full-size ``seg_logits``.
+
+def labels_only_view(segmentor: nn.Module) -> nn.Module:
+    """Return a view of a segmentor that predicts ``pred_sem_seg`` only.
 
     mmseg enlarges the scores to the input, then (again, if only in name) to the
     original frame, and takes the argmax: three passes over K x H x W floats, at the
-    paper's size more than the whole flow network. Here labels come from the small
-    scores at once. Frames that are padded, scaled or flipped in test, heads with a
-    post-processing of their own, one-class models and ``slide`` are left to mmseg.
+    paper's size more than the whole flow network. The view computes labels from the
+    small scores at once. Frames that are padded, scaled or flipped in test, heads with
+    a post-processing of their own, one-class models and ``slide`` are left to mmseg.
     """
     head = segmentor.decode_head
     fits = (
@@ -30,18 +28,17 @@ def labels_only(segmentor: nn.Module) -> Iterator[None]:
         and segmentor.out_channels > 1
     )
     if not fits:
-        yield
-        return
+        return segmentor
     metas: list[dict] = []
 
     def keep_small(scores: Tensor, batch_img_metas: list[dict]) -> Tensor:
         metas[:] = batch_img_metas
         return scores
 
-    def give_labels(scores: Tensor, data_samples: list | None = None) -> list:
-        if data_samples is None or not all(_is_as_read(meta) for meta in metas):
-            scores = type(head).predict_by_feat(head, scores, metas)
-            return type(segmentor).postprocess_result(segmentor, scores, data_samples)
+    def compute_labels(scores: Tensor, data_samples: list | None = None) -> list:
+        if data_samples is None or not all(_is_unresized(meta) for meta in metas):
+            scores = head.predict_by_feat(scores, metas)
+            return segmentor.postprocess_result(scores, data_samples)
         labels = upsample_argmax(
             scores, metas[0]['ori_shape'][:2], align_corners=segmentor.align_corners
         )
@@ -49,15 +46,15 @@ def labels_only(segmentor: nn.Module) -> Iterator[None]:
             sample.set_data(dict(pred_sem_seg=PixelData(data=label[None])))
         return data_samples
 
-    head.predict_by_feat, segmentor.postprocess_result = keep_small, give_labels
-    try:
-        yield
-    finally:
-        del head.predict_by_feat, segmentor.postprocess_result
+    return view_of(
+        segmentor,
+        decode_head=view_of(head, predict_by_feat=keep_small),
+        postprocess_result=compute_labels,
+    )
 
 
-def _is_as_read(meta: dict) -> bool:
-    """Tell whether a frame reaches the model at its own size, without padding."""
+def _is_unresized(meta: dict) -> bool:
+    """Return whether a frame reaches the model at its own size, without padding."""
     padding = meta.get('img_padding_size', meta.get('padding_size', (0,)))
     sizes = {tuple(meta[n][:2]) for n in SIZES if meta.get(n) is not None}
     return (

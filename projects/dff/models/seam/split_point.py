@@ -3,10 +3,9 @@
 Shapes: N images, H, W image, C channels, h, w a map.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from mmdet.models import necks as mmdet_necks
@@ -17,7 +16,9 @@ from torch import Tensor, nn
 from dff.models.rfcn.detector import RFCN
 from dff.models.rfcn.neck import DilatedNeck
 
+from .feats import Feats, OutputsRead
 from .staged_backbone import StagedBackbone
+from .views import view_of
 
 HEAD_LAYERS = 1  # sibling 1x1 layers count as one, as in the paper
 # These necks read nothing before their `start_level`.
@@ -28,12 +29,40 @@ PYRAMIDS = (
 )
 
 
+class SplitPoint(Protocol):
+    """A place where N_feat ends."""
+
+    def head(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        *,
+        outputs_read: OutputsRead,
+        training: bool,
+    ) -> Feats:
+        """Run N_feat on images (N, 3, H, W).
+
+        Args:
+            model: Image model.
+            images: As the model gets them.
+            outputs_read: Call with ``training=``: the backbone's outputs (their
+                indices) that are read.
+            training: Whether to return the maps that are read in training.
+        """
+
+    def tail(self, model: nn.Module, feats: Feats) -> Any:
+        """Return what the heads of ``view`` expect from ``extract_feat``."""
+
+    def view(self, model: nn.Module) -> nn.Module:
+        """Return a view of the model whose heads accept what ``tail`` returns."""
+
+
 @dataclass(frozen=True)
 class InsideBackbone:
     """N_feat ends in the backbone, behind a block.
 
-    What is propagated is the map there and, before it, the outputs of earlier stages
-    that somebody reads.
+    The map there is propagated, and before it the outputs of earlier stages that are
+    read.
 
     Attributes:
         stage: Index of the stage.
@@ -44,31 +73,35 @@ class InsideBackbone:
     blocks: int | None = None
 
     def head(
-        self, model: nn.Module, images: Tensor, read: Collection[int]
-    ) -> tuple[Tensor | None, ...]:
-        """Run N_feat on images (N, 3, H, W).
-
-        Args:
-            model: Image model.
-            images: As it gets them.
-            read: Which of the backbone's outputs (their places) somebody reads.
-
-        Returns:
-            Outputs before the split, None in the place of one that nobody reads, and
-            the map at the split.
-        """
+        self,
+        model: nn.Module,
+        images: Tensor,
+        *,
+        outputs_read: OutputsRead,
+        training: bool,
+    ) -> Feats:
+        """Run N_feat; see :meth:`SplitPoint.head`."""
         backbone = StagedBackbone(model.backbone)
         x, outputs = backbone.stem(images), []
         for stage in range(self.stage):
             x = backbone.run(x, stage)
             if stage in backbone.outputs:
-                outputs.append(x if len(outputs) in read else None)
-        return (*outputs, backbone.run(x, self.stage, stop=self.blocks))
+                outputs.append(x)
+        before = [i for i in range(len(outputs)) if i in outputs_read(training=True)]
+        read = outputs_read(training=training)
+        maps = {n: outputs[i] for n, i in enumerate(before) if i in read}
+        maps[len(before)] = backbone.run(x, self.stage, stop=self.blocks)
+        form = (len(outputs), before)
+        return Feats(maps, num_levels=len(before) + 1, form=form)
 
-    def tail(self, model: nn.Module, feats: Sequence[Tensor | None]) -> Any:
+    def tail(self, model: nn.Module, feats: Feats) -> Any:
         """Run the rest of the backbone and the neck, as ``extract_feat`` does."""
         backbone = StagedBackbone(model.backbone)
-        *outputs, x = feats
+        count, before = feats.form
+        outputs: list[Any] = [None] * count
+        for level, index in enumerate(before):
+            outputs[index] = feats.maps.get(level)
+        x = feats.maps[len(before)]
         if self.blocks is not None:
             x = backbone.run(x, self.stage, start=self.blocks)
         for stage in range(self.stage, backbone.last + 1):
@@ -76,13 +109,12 @@ class InsideBackbone:
                 x = backbone.run(x, stage)
             if stage in backbone.outputs:
                 outputs.append(x)
-        found = backbone.as_output(outputs)
-        with _replaced(model.backbone, forward=lambda _: found):
-            return model.extract_feat(None)
+        result = backbone.as_output(outputs)
+        return view_of(model, backbone=lambda _: result).extract_feat(None)
 
-    def at_hand(self, model: nn.Module) -> AbstractContextManager:
-        """Give the context in which the heads work on features."""
-        return nullcontext()
+    def view(self, model: nn.Module) -> nn.Module:
+        """Return the model: its heads read what ``extract_feat`` returns."""
+        return model
 
 
 @dataclass(frozen=True)
@@ -94,13 +126,18 @@ class BehindScores:
     """
 
     def head(
-        self, model: nn.Module, images: Tensor, read: Collection[int]
-    ) -> tuple[Tensor]:
-        """Run N_feat; see :meth:`InsideBackbone.head`."""
-        return (self.scores(model, model.extract_feat(images)),)
+        self,
+        model: nn.Module,
+        images: Tensor,
+        *,
+        outputs_read: OutputsRead,
+        training: bool,
+    ) -> Feats:
+        """Run N_feat; see :meth:`SplitPoint.head`."""
+        return Feats({0: self.scores(model, model.extract_feat(images))}, num_levels=1)
 
     def scores(self, model: nn.Module, feats: Sequence[Tensor]) -> Tensor:
-        """Run the 1x1 layers on what ``extract_feat`` gives; (N, C, h, w)."""
+        """Run the 1x1 layers on the output of ``extract_feat``; (N, C, h, w)."""
         if not isinstance(model, RFCN):
             return model.decode_head(feats)
         maps = [
@@ -109,101 +146,51 @@ class BehindScores:
         ]
         return torch.cat(maps, dim=1)
 
-    def tail(self, model: nn.Module, feats: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Leave the scores to the heads, which are ``at_hand``."""
-        return feats
+    def tail(self, model: nn.Module, feats: Feats) -> Sequence[Tensor]:
+        """Return the scores in the place of the features; see ``view``."""
+        return (feats.maps[0],)
 
-    @contextmanager
-    def at_hand(self, model: nn.Module) -> Iterator[None]:
-        """Let the heads take their inputs as their scores."""
+    def view(self, model: nn.Module) -> nn.Module:
+        """Return a view of the model whose heads take their inputs as scores."""
         if not isinstance(model, RFCN):
-            with _replaced(model.decode_head, forward=lambda feats: feats[0]):
-                yield
-            return
+            head = view_of(model.decode_head, forward=lambda feats: feats[0])
+            return view_of(model, decode_head=head)
         rpn, roi = model.rpn_head, model.roi_head
         layers = [rpn.rpn_cls, rpn.rpn_reg, roi.rfcn_cls, roi.rfcn_reg]
         widths = [layer.out_channels for layer in layers]
 
-        def forward_single(x: Tensor) -> tuple[Tensor, ...]:
+        def split_rpn(x: Tensor) -> tuple[Tensor, ...]:
             return x.split(widths, dim=1)[:2]
 
-        def score_maps(x: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        def split_rfcn(x: Sequence[Tensor]) -> tuple[Tensor, ...]:
             return x[0].split(widths, dim=1)[2:]
 
-        with (
-            _replaced(rpn, forward_single=forward_single),
-            _replaced(roi, score_maps=score_maps),
-        ):
-            yield
+        return view_of(
+            model,
+            rpn_head=view_of(rpn, forward_single=split_rpn),
+            roi_head=view_of(roi, score_maps=split_rfcn),
+        )
 
 
-Place = InsideBackbone | BehindScores
-
-
-def find_split(model: nn.Module, split: int | str | None) -> Place | None:
-    """Find the place of a split.
-
-    Args:
-        model: Image model.
-        split: Number of layers with weights in N_task, for models of the paper's
-            form: 1x1 score layers on one map (``RFCN``, or ``FCNHead`` with
-            ``num_convs=0`` and without auxiliary heads), before them a
-            ``DilatedNeck``, before it a chain of blocks. Or the name of the
-            backbone's stage that N_feat ends with (``'layer3'``), for any model whose
-            backbone is such a chain.
+def numbered_splits(model: nn.Module) -> Mapping[int, SplitPoint | None]:
+    """Return every split point of a model of the paper's form.
 
     Returns:
-        None for the end of ``extract_feat``.
-
-    Raises:
-        TypeError: If ``split`` is neither.
-        ValueError: If the model has no such place; names those it has.
-    """
-    if split is None:
-        return None
-    if isinstance(split, str):
-        backbone = StagedBackbone(model.backbone)
-        names = backbone.names[: backbone.last + 1]
-        if split not in names:
-            raise ValueError(
-                f'split must be a stage of {type(model.backbone).__name__} that its '
-                f'outputs need, one of {names}, or a number of layers, got {split!r}'
-            )
-        return InsideBackbone(names.index(split))
-    if isinstance(split, bool) or not isinstance(split, int):
-        raise TypeError(
-            'split must be a number of layers or the name of a stage, got '
-            f'{split!r} ({type(split).__name__})'
-        )
-    places = numbered_splits(model)
-    if split not in places:
-        raise ValueError(
-            f'split must leave whole blocks on both sides; N_task of '
-            f'{type(model).__name__} with {type(model.backbone).__name__} can have '
-            f'{sorted(places)} layers, got {split}'
-        )
-    return places[split]
-
-
-def numbered_splits(model: nn.Module) -> Mapping[int, Place | None]:
-    """Give every place at which a model of the paper's form can be split.
-
-    Returns:
-        By the number of layers with weights in N_task, shortcuts with weights
-        included; None is the end of ``extract_feat``.
+        Split points by the number of layers with weights in N_task, shortcuts with
+        weights included; None is the end of ``extract_feat``.
 
     Raises:
         ValueError: If the model is not of the paper's form.
     """
     neck = getattr(model, 'neck', None)
-    if not _has_score_layers(model) or not isinstance(neck, DilatedNeck | None):
+    if not has_score_layers(model) or not isinstance(neck, DilatedNeck | None):
         raise ValueError(
             'a split by a number of layers needs a model of the paper (RFCN, or '
             'EncoderDecoder with FCNHead of num_convs=0, concat_input=False and no '
             f'auxiliary head; DilatedNeck as neck), got {_describe(model)}; give the '
             'name of a stage of its backbone instead'
         )
-    places: dict[int, Place | None] = {0: BehindScores(), HEAD_LAYERS: None}
+    places: dict[int, SplitPoint | None] = {0: BehindScores(), HEAD_LAYERS: None}
     backbone, count = StagedBackbone(model.backbone), HEAD_LAYERS
     if neck is not None:
         count += num_layers(neck)
@@ -219,15 +206,16 @@ def numbered_splits(model: nn.Module) -> Mapping[int, Place | None]:
     return places
 
 
-def read_by_neck(neck: nn.Module | None, count: int) -> range:
-    """Tell which of the ``count`` outputs of the backbone (their places) a neck reads.
+def outputs_read_by_neck(neck: nn.Module | None, count: int) -> range:
+    """Return which outputs of the backbone (their indices, of ``count``) a neck reads.
 
-    Without a neck, and with one that is not known, it is all of them.
+    These are all outputs where there is no neck, or one that is not known.
     """
     if isinstance(neck, DilatedNeck):
         return range(count - 1, count)
-    is_pyramid = getattr(type(neck), 'forward', None) in PYRAMIDS
-    return range(neck.start_level if is_pyramid else 0, count)
+    if neck is not None and type(neck).forward in PYRAMIDS:
+        return range(neck.start_level, count)
+    return range(count)
 
 
 def num_layers(module: nn.Module) -> int:
@@ -235,12 +223,14 @@ def num_layers(module: nn.Module) -> int:
     return sum(parameter.ndim > 1 for parameter in module.parameters())
 
 
-def _has_score_layers(model: nn.Module) -> bool:
+def has_score_layers(model: nn.Module) -> bool:
+    """Return whether N_task of the paper, 1x1 layers on one map, is all of the head."""
     if isinstance(model, RFCN):
         return True
     head = getattr(model, 'decode_head', None)
     return (
-        getattr(type(head), 'forward', None) is FCNHead.forward
+        head is not None
+        and getattr(type(head), 'forward', None) is FCNHead.forward
         and not head.num_convs
         and not head.concat_input
         and not model.with_auxiliary_head
@@ -254,14 +244,3 @@ def _describe(model: nn.Module) -> str:
         if part is not None:
             parts.append(f'{name} {type(part).__name__}')
     return ', '.join(parts)
-
-
-@contextmanager
-def _replaced(module: nn.Module, **methods: Any) -> Iterator[None]:
-    """Let methods of one module be others for a while."""
-    vars(module).update(methods)
-    try:
-        yield
-    finally:
-        for name in methods:
-            del vars(module)[name]

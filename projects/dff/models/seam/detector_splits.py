@@ -1,0 +1,156 @@
+"""Split points of stock detectors: behind dense heads, the RPN, or the encoder.
+
+Shapes: N images, H, W image, C channels, h, w a map.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmdet.structures import DetDataSample
+from torch import Tensor, nn
+
+from .feats import Feats, OutputsRead
+from .nested import pack, unpack
+from .views import view_of
+
+
+@dataclass(frozen=True)
+class BehindDenseHead:
+    """N_feat ends behind the convolutions of a one-stage head.
+
+    Its raw output is propagated: scores, box deltas, objectness. Deltas are relative to
+    their own cell; a cell that moves with the flow takes its box along, which is right
+    as long as the motion is the same over the box (to first order).
+    """
+
+    def head(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        *,
+        outputs_read: OutputsRead,
+        training: bool,
+    ) -> Feats:
+        """Run N_feat; see :meth:`SplitPoint.head`."""
+        outputs = model.bbox_head(model.extract_feat(images))
+        return pack(outputs, images.shape[-2:]).filled_with_mean()
+
+    def tail(self, model: nn.Module, feats: Feats) -> Any:
+        """Return the raw output of the head."""
+        return unpack(feats)
+
+    def view(self, model: nn.Module) -> nn.Module:
+        """Return a view of the model whose head takes its input as its raw output."""
+        head = view_of(model.bbox_head, forward=lambda outputs: outputs)
+        return view_of(model, bbox_head=head)
+
+
+class RPNOutputs(tuple):
+    """Feature levels for the RoI heads, with the RPN's raw output beside them."""
+
+    rpn: Any
+
+
+@dataclass(frozen=True)
+class BehindRPN:
+    """N_feat ends behind the RPN's convolutions and the levels that RoI heads read."""
+
+    def head(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        *,
+        outputs_read: OutputsRead,
+        training: bool,
+    ) -> Feats:
+        """Run N_feat; see :meth:`SplitPoint.head`."""
+        levels = model.extract_feat(images)
+        count = levels_of_roi_heads(model.roi_head)
+        outputs = (tuple(levels[:count]), model.rpn_head(levels))
+        return pack(outputs, images.shape[-2:]).filled_with_mean()
+
+    def tail(self, model: nn.Module, feats: Feats) -> RPNOutputs:
+        """Return the levels, with the RPN's raw output as an attribute."""
+        levels, rpn = unpack(feats)
+        outputs = RPNOutputs(levels)
+        outputs.rpn = rpn
+        return outputs
+
+    def view(self, model: nn.Module) -> nn.Module:
+        """Return a view of the model whose RPN reads its raw output from ``tail``."""
+        rpn = view_of(model.rpn_head, forward=lambda outputs: outputs.rpn)
+        return view_of(model, rpn_head=rpn)
+
+
+def levels_of_roi_heads(roi_head: nn.Module) -> int:
+    """Return how many feature levels, from the finest, the RoI extractors read.
+
+    Raises:
+        ValueError: If a part of the head reads levels in another way.
+    """
+    extractors = [m for m in roi_head.modules() if hasattr(m, 'num_inputs')]
+    if not extractors or getattr(roi_head, 'with_semantic', False):
+        raise ValueError(
+            f'{type(roi_head).__name__} must read features through RoI extractors only'
+        )
+    return max(m.num_inputs for m in extractors)
+
+
+@dataclass(frozen=True)
+class BehindEncoder:
+    """N_feat ends behind the encoder of a DETR; its memory is propagated as maps."""
+
+    def head(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        *,
+        outputs_read: OutputsRead,
+        training: bool,
+    ) -> Feats:
+        """Run N_feat; see :meth:`SplitPoint.head`."""
+        levels = model.extract_feat(images)
+        shapes = [tuple(level.shape[-2:]) for level in levels]
+        inputs, _ = model.pre_transformer(levels, _samples_like(images))
+        memory = model.forward_encoder(**inputs)['memory']  # (N, sum of h w, C)
+        parts = memory.split([h * w for h, w in shapes], dim=1)
+        maps = [
+            part.transpose(1, 2).unflatten(2, shape).contiguous()  # (N, C, h, w)
+            for part, shape in zip(parts, shapes, strict=True)
+        ]
+        return pack(maps, images.shape[-2:])
+
+    def tail(self, model: nn.Module, feats: Feats) -> list[Tensor]:
+        """Return the memory as maps."""
+        return unpack(feats)
+
+    def view(self, model: nn.Module) -> nn.Module:
+        """Return a view of the model whose encoder returns its memory."""
+        memory: list[Tensor] = []
+
+        def pre_transformer(maps: list[Tensor], samples: Any = None) -> Any:
+            flat = torch.cat([feat.flatten(2) for feat in maps], dim=2)
+            memory.append(flat.transpose(1, 2).contiguous())  # (N, sum of h w, C)
+            return model.pre_transformer(maps, samples)
+
+        def encoder(*_: Any, **__: Any) -> Tensor:
+            return memory.pop()
+
+        return view_of(model, pre_transformer=pre_transformer, encoder=encoder)
+
+
+def _samples_like(images: Tensor) -> list[DetDataSample]:
+    """Return data samples of images without padding."""
+    height, width = images.shape[-2:]
+    meta = dict(batch_input_shape=(height, width), img_shape=(height, width))
+    return [DetDataSample(metainfo=dict(meta)) for _ in images]
+
+
+def with_proposals(model: nn.Module, count: int) -> nn.Module:
+    """Return a view of a two-stage detector that keeps ``count`` proposals."""
+    cfg = deepcopy(model.rpn_head.test_cfg)
+    cfg.max_per_img = min(count, cfg.max_per_img)
+    cfg.nms_pre = min(cfg.nms_pre, max(count, 1))
+    return view_of(model, rpn_head=view_of(model.rpn_head, test_cfg=cfg))
