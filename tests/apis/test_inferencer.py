@@ -253,9 +253,17 @@ def test_bad_interval(dff_cfg, interval, error, match):
         VideoInferencer(dff_cfg, interval=interval)
 
 
-def test_interval_of_an_image_model(frame_cfg):
-    with pytest.raises(ValueError, match='needs a model with key frames.*RetinaNet'):
-        VideoInferencer(frame_cfg, interval=5)
+def test_an_interval_wraps_the_config_of_an_image_model(frame_cfg, checkpoint):
+    """Stock config and its checkpoint: key frames are the image model's."""
+    frames = video(5)
+    wanted = list(VideoInferencer(frame_cfg, checkpoint)(frames))
+    wrapped = VideoInferencer(frame_cfg, checkpoint, interval=2)
+    results = list(wrapped(frames))
+    assert [r.is_key_frame for r in results] == [True, False, True, False, True]
+    for index in (0, 2, 4):
+        assert same(results[index], wanted[index])
+    assert type(wrapped.model).__name__ == 'DFFVideoDetector'
+    assert wrapped.model.split == 'auto' and 'detector' not in frame_cfg.model
 
 
 def test_checkpoint_of_another_model(frame_cfg, tmp_path):

@@ -9,6 +9,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from dff.models.wrap import is_video_config
+
 
 def build_dff_model(
     path: str | Path,
@@ -56,7 +58,7 @@ def read_dff_config(
             raise FileNotFoundError(f'config {config} does not exist')
         config = Config.fromfile(config)
     config.merge_from_dict(options or {})
-    if 'propagation' not in config.model:
+    if not is_video_config(config.model):
         raise ValueError(
             f'{config.filename or "the config"} must hold a DFF model, got '
             f'{config.model.type}'

@@ -21,6 +21,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from dff.checkpoint import weights_of
+from dff.models.wrap import is_video_config, wrap_config
 
 from .video_source import Frame, open_frames
 
@@ -174,11 +175,8 @@ def _set_interval(cfg: Config, interval: int) -> None:
         raise TypeError(f'interval must be an integer, got {interval!r}')
     if interval < 1:
         raise ValueError(f'interval must be at least 1, got {interval}')
-    if 'propagation' not in cfg.model:
-        raise ValueError(
-            f'interval={interval} needs a model with key frames, such as '
-            f'DFFVideoDetector; got {cfg.model.type}'
-        )
+    if not is_video_config(cfg.model):
+        cfg.model = wrap_config(cfg.model, cfg.get('default_scope', 'mmdet'))
     scheduler = dict(type='FixedKeyFrameScheduler', interval=interval)
     cfg.model.key_frame_scheduler = ConfigDict(scheduler)
 

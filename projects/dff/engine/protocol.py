@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
+from dff.models.wrap import is_video_config
+
 
 def read_offsets(text: str) -> list[int]:
     """Read offsets such as ``5`` (0 to 4), ``0-9`` or ``0,2,4-6``.
@@ -50,7 +52,7 @@ def evaluate_by_offset(
     Raises:
         ValueError: If the config tests an image model, or not on a VideoPairDataset.
     """
-    if 'propagation' not in cfg.model:
+    if not is_video_config(cfg.model):
         raise ValueError(
             '--offsets needs a model with key frames, such as DFFVideoDetector; got '
             f'{cfg.model.type}'

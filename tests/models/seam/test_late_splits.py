@@ -1,0 +1,225 @@
+"""Splits of stock models: in front of or behind the last learned layers.
+
+Each family of heads passes the six checks of `check_model` at every split it has.
+"""
+
+import detectors_under_test as detectors
+import pytest
+import segmentors_under_test as segmentors
+import torch
+from mmengine.registry import init_default_scope
+from torch import nn
+from wrapped_models import SIZE, ConstantFlow, frame
+
+from dff.checks.build import build_to_check
+from dff.checks.inputs import make_stream
+from dff.checks.model import check_model
+from dff.models import DFFVideoSegmentor
+
+pytestmark = pytest.mark.filterwarnings('ignore')
+FLOWNET = dict(type='FlowNetS', width=0.0625)
+slow = pytest.mark.slow
+
+
+def build(name, split, flow_estimator=FLOWNET, **options):
+    propagation = dict(type='FeaturePropagation', flow_estimator=flow_estimator)
+    options = dict(split=split, **options)
+    if name.startswith('dff_'):
+        cfg = detectors.read(name)
+        detectors.shrink(cfg.model.detector)
+        cfg.model.update(propagation=propagation, **options)
+        return build_to_check(cfg, size=SIZE)
+    init_default_scope('mmseg')
+    torch.manual_seed(0)
+    cfg = segmentors.stock(name)
+    if name == 'mask2former':  # a layer for each level of the pixel decoder
+        cfg.decode_head.transformer_decoder.num_layers = 3
+    scheduler = dict(type='FixedKeyFrameScheduler', interval=5)
+    model = DFFVideoSegmentor(
+        cfg, propagation, key_frame_scheduler=scheduler, **options
+    )
+    segmentors.randomise(model.segmentor)
+    return model.eval()
+
+
+CASES = [
+    ('dff_retinanet_r50_fpn_vid', 'scores', (8, 16, 32, 64, 128)),
+    ('dff_yolox_s_vid', 'auto', (8, 16, 32)),
+    ('dff_centernet_r18_vid', 'auto', (4,)),
+    ('dff_cascade-rcnn_r50_fpn_vid', 'auto', (4, 8, 16, 32, 64)),
+    ('dff_detr_r50_vid', 'auto', (32,)),
+    ('dff_deformable-detr_r50_vid', 'auto', (8, 16, 32, 64)),
+    ('fcn', 'last', (8, 8)),  # the decode head, the auxiliary head
+    ('fcn', 'scores', (8, 8)),
+    ('segformer', 'auto', (4,)),
+    pytest.param('dff_fcos_r50_fpn_vid', 'scores', (8, 16, 32, 64, 128), marks=slow),
+    pytest.param('dff_atss_r50_fpn_vid', 'auto', (8, 16, 32, 64, 128), marks=slow),
+    pytest.param('dff_rtmdet_tiny_vid', 'auto', (8, 16, 32), marks=slow),
+    pytest.param('dff_mask-rcnn_r50_fpn_masks', 'auto', (4, 8, 16, 32, 64), marks=slow),
+    pytest.param('dff_dino-4scale_r50_vid', 'auto', (8, 16, 32, 64), marks=slow),
+    pytest.param('deeplabv3plus', 'last', (4, 8), marks=slow),
+    pytest.param('deeplabv3plus', 'scores', (4, 8), marks=slow),
+    pytest.param('pspnet', 'auto', (8, 8), marks=slow),
+    pytest.param('upernet-swin', 'last', (4, 16), marks=slow),
+    pytest.param('mask2former', 'auto', (4, 8, 16, 32), marks=slow),
+]
+
+
+@pytest.mark.parametrize('name, split, strides', CASES)
+def test_it_is_a_dff_model(name, split, strides):
+    model = build(name, split)
+    assert model.propagation.flow_estimator.strides == strides
+    problems = [f for f in check_model(model, size=SIZE) if f.problem is not None]
+    assert not problems
+
+
+def learned_layers_run_on_a_propagated_frame(model, batch):
+    names = []
+    handles = [
+        module.register_forward_hook(lambda *_, n=name: names.append(n))
+        for name, module in model.image_model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
+    ]
+    with torch.no_grad():
+        for index in range(2):
+            names.clear()
+            model.test_step(batch(index))
+    for handle in handles:
+        handle.remove()
+    return set(names)
+
+
+@pytest.mark.parametrize(
+    'split, layers', [('last', {'decode_head.conv_seg'}), ('scores', set())]
+)
+def test_n_task_of_a_segmentor_is_one_layer_or_none(split, layers):
+    model = build('fcn', split)
+
+    def batch(index):
+        return segmentors.stream_batch((index, 'a', index))
+
+    assert learned_layers_run_on_a_propagated_frame(model, batch) == layers
+
+
+@pytest.mark.parametrize('name', ['dff_retinanet_r50_fpn_vid', 'dff_yolox_s_vid'])
+def test_no_layer_of_a_dense_head_runs_on_a_propagated_frame(name):
+    model = build(name, 'scores')
+
+    def batch(index):
+        return make_stream(model, SIZE, [(index, 'a', index)])
+
+    assert learned_layers_run_on_a_propagated_frame(model, batch) == set()
+
+
+def test_boxes_move_with_the_flow_on_a_shifting_video():
+    """Box deltas are relative to their cell: boxes move as far as their cells do."""
+    model = build('dff_retinanet_r50_fpn_vid', 'scores')
+    strides = model.propagation.flow_estimator.strides
+    model.propagation.flow_estimator = ConstantFlow(strides, (-128.0, 0.0))
+    torch.nn.init.normal_(model.detector.bbox_head.retina_reg.weight, std=0.001)
+    model.detector.test_cfg.update(max_per_img=10**6, nms_pre=10**6, score_thr=0.9)
+    model.detector.bbox_head.test_cfg = model.detector.test_cfg
+    batch = make_stream(model, (128, 512), [(1, 'a', 0), (2, 'a', 1)])
+    # without suppression, which is not local
+    model.detector.bbox_head.test_cfg.nms.update(iou_threshold=1.0)
+    still, moved = (r.pred_instances for r in model.test_step(batch))
+    inside = (still.bboxes[:, 0] > 8) & (still.bboxes[:, 2] < 376)
+    inside &= torch.arange(len(inside)) % (len(inside) // 500 + 1) == 0  # for time
+    assert inside.sum() > 20
+    boxes = still.bboxes[inside] + torch.tensor([128.0, 0, 128.0, 0])
+    for box, label, score in zip(
+        boxes, still.labels[inside], still.scores[inside], strict=True
+    ):
+        gaps = (moved.bboxes - box).abs().amax(dim=1)
+        gaps = gaps + 1e3 * ((moved.scores - score).abs() > 1e-3)
+        assert gaps[moved.labels == label].min() < 0.1
+
+
+def test_nothing_is_seen_where_the_key_frame_saw_nothing():
+    """Scores of 0 are half a detection after the sigmoid; the mean score is none."""
+    model = build('dff_retinanet_r50_fpn_vid', 'scores')
+    strides = model.propagation.flow_estimator.strides
+    torch.nn.init.normal_(model.detector.bbox_head.retina_cls.weight, std=0.001)
+    torch.nn.init.constant_(model.detector.bbox_head.retina_cls.bias, -4.6)
+    model.propagation.flow_estimator = ConstantFlow(strides, (-4096.0, 0.0))
+    batch = make_stream(model, SIZE, [(1, 'a', 0), (2, 'a', 1)])
+    _, moved = (r.pred_instances for r in model.test_step(batch))
+    assert (moved.scores < 0.1).all()
+
+
+def test_auto_takes_the_cheaper_of_the_two():
+    """512 channels and the classifier, or 19 channels."""
+    assert build('fcn', 'auto').split_point.is_behind
+    assert not build('fcn', 'last').split_point.is_behind
+
+
+def test_a_flow_without_weights_needs_no_strides_and_the_default_is_auto():
+    init_default_scope('mmseg')
+    model = DFFVideoSegmentor(segmentors.stock('fcn')).eval()
+    assert model.split == 'auto'
+    assert model.propagation.flow_estimator.strides == (8, 8)
+    with torch.no_grad():
+        results = model.test_step(segmentors.stream_batch((0, 'a', 0), (1, 'a', 1)))
+    assert [r.is_key_frame for r in results] == [True, False]
+
+
+def test_strides_in_a_config_mean_the_end_of_extract_feat():
+    init_default_scope('mmseg')
+    flow = dict(type='ClassicalFlow', strides=(8, 8))
+    model = DFFVideoSegmentor(
+        segmentors.stock('fcn'), dict(type='FeaturePropagation', flow_estimator=flow)
+    )
+    assert model.split is None and model.split_point is None
+
+
+def test_a_model_that_cannot_be_split_falls_back_with_a_reason(caplog):
+    """OCRNet's second head reads the output of the first."""
+    cfg = segmentors.stock('fcn')
+    heads = [cfg.decode_head, dict(cfg.decode_head)]
+    cfg.update(type='CascadeEncoderDecoder', num_stages=2, decode_head=heads)
+    init_default_scope('mmseg')
+    with caplog.at_level('INFO'):
+        model = DFFVideoSegmentor(cfg, split='auto')
+    assert model.split_point is None
+
+
+def test_pidnet_trains_behind_its_scores():
+    """Its three maps of training are propagated; in prediction only one."""
+    flow = dict(type='ClassicalFlow')
+    model = build('pidnet', 'auto', flow)
+    assert model.split_point.is_behind
+    _, loss = segmentors.step(model.train(), torch.optim.SGD(model.parameters(), 1e-3))
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize(
+    'name, split, flow, message',
+    [
+        ('pidnet', 'last', FLOWNET, "'last' is not possible .* has .*'scores'"),
+        ('dff_fcos_r50_fpn_vid', 'last', FLOWNET, "'last' is not possible for FCOS"),
+        (
+            'fcn',
+            'scores',
+            dict(FLOWNET, strides=(4, 16)),
+            r"names the strides \(4, 16\).*'scores' have the strides \(8, 8\)",
+        ),
+        ('fcn', 'later', FLOWNET, "split must be a stage .* got 'later'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name, split, flow, message):
+    with pytest.raises(ValueError, match=message):
+        build(name, split, flow)
+
+
+def test_frames_of_other_sizes_than_the_probe():
+    model = build('fcn', 'scores')
+    size = (72, 104)
+    with torch.no_grad():
+        batch = dict(
+            inputs=[frame(i, size=size) for i in range(2)],
+            data_samples=[
+                segmentors.sample(size, video_id='a', frame_id=i) for i in range(2)
+            ],
+        )
+        results = model.test_step(batch)
+    assert results[1].pred_sem_seg.data.shape == (1, *size)
