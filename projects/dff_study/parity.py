@@ -17,9 +17,9 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
 from dff.checkpoint.loader import read_checkpoint
+from dff.converters.weights.mxnet_convert import convert_arrays
 from dff.converters.weights.mxnet_names import Source, layouts
 from dff.converters.weights.mxnet_params import read_mxnet_params
-from dff.converters.weights.mxnet_release import convert_arrays
 
 TOLERANCE = 1e-3  # of the largest absolute value of an array
 INPUTS = ('data_key', 'data_cur', 'rois')

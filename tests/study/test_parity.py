@@ -12,8 +12,8 @@ from mxnet_files import authors_arrays, parity_folder, write_params
 from released_models import CONFIG
 from released_network import ReleasedNetwork
 
+from dff.converters.weights.mxnet_convert import convert_arrays, convert_file
 from dff.converters.weights.mxnet_params import read_mxnet_params
-from dff.converters.weights.mxnet_release import convert_arrays, convert_file
 from dff_study import parity
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import dff  # noqa: F401  (registers the models)
-from dff.converters.weights.mxnet_release import convert_file
+from dff.converters.weights.mxnet_convert import convert_file
 from dff.datasets.vid_annotations import WNID_TO_CLASS
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/vid/dff_rfcn_r101_vid.py'

@@ -11,8 +11,8 @@ from mxnet_files import write_params
 from released_models import ROOT, build, random_arrays, thin_network
 
 from dff.checkpoint import read_checkpoint
+from dff.converters.weights.mxnet_convert import convert_arrays, convert_file
 from dff.converters.weights.mxnet_names import backbone_name, flow_name, video_sources
-from dff.converters.weights.mxnet_release import convert_arrays, convert_file
 
 
 @pytest.fixture(scope='module')

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "bilinear.h"  // DFF_HOST_DEVICE
+#include "warp_taps.h"  // DFF_HOST_DEVICE
 
 namespace dff {
 

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "bilinear.h"
+#include "warp_taps.h"
 
 namespace dff {
 

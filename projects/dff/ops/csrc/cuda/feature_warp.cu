@@ -16,9 +16,9 @@
 #include <optional>
 #include <tuple>
 
-#include "bilinear.h"
 #include "checks.h"
 #include "cuda/launch.h"
+#include "warp_taps.h"
 
 namespace dff {
 namespace {

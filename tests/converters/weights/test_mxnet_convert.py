@@ -11,8 +11,8 @@ from mxnet_files import parity_folder
 from released_models import CONFIG, build, thin_network
 from torch.testing import assert_close
 
+from dff.converters.weights.mxnet_convert import convert_arrays
 from dff.converters.weights.mxnet_names import backbone_name, flow_name, video_sources
-from dff.converters.weights.mxnet_release import convert_arrays
 
 CLASSES, BINS, ANCHORS = 30, 49, 9
 
