@@ -25,12 +25,15 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.parent.name != 'tools')
 
 
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(autouse=True)
 def _one_thread():
     """Leave the other cores to the other half of the tests.
 
-    For maps this small a second thread only costs time; `tests/ops` have two.
+    For maps this small a second thread only costs time; `tests/ops` have two. What a
+    test or its tool sets ends with it.
     """
+    torch.set_num_threads(1)
+    yield
     torch.set_num_threads(1)
 
 

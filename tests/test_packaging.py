@@ -80,6 +80,7 @@ def test_wheel_holds_package_configs_tools_and_no_sources(wheel):
     assert not [name for name in names if name.startswith(('tests', 'projects'))]
 
 
+@pytest.mark.slow
 def test_wheel_holds_nothing_of_the_study(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert not [name for name in names if 'dff_study' in name]
