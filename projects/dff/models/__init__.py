@@ -2,7 +2,7 @@
 
 from .dff_video_detector import DFFVideoDetector
 from .dff_video_segmentor import DFFVideoSegmentor
-from .key_frame import FixedKeyFrameScheduler, StreamState
+from .key_frame import FixedKeyFrameScheduler
 from .propagation import FeaturePropagation
 from .rfcn.boxes import RFCNAnchorGenerator, RFCNBBoxCoder
 from .rfcn.detector import RFCN
@@ -10,6 +10,7 @@ from .rfcn.head import RFCNHead
 from .rfcn.neck import DilatedNeck
 from .rfcn.rpn import RFCNRPNHead
 from .seam.feature_seam import FeatureSeam
+from .stream_state import StreamState
 from .video_model import DFFVideoModel
 
 __all__ = [

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from dff.checkpoint import adapt_frame_state_dict
 
 from .image_model import build_image_model, check_part, freeze
-from .key_frame import StreamState, belongs_to_video
 from .preprocessor import VideoDataPreprocessor
 from .propagation import FeaturePropagation
 from .seam.feats import Feats
@@ -21,6 +20,7 @@ from .seam.feature_seam import FeatureSeam
 from .seam.find_split import find_split
 from .seam.fit_flow import fit_flow, needs_fit
 from .seam.windows import cut, join_windows, shape_inside
+from .stream_state import StreamState, belongs_to_video
 
 DEFAULT_PROPAGATION = dict(
     type='FeaturePropagation', flow_estimator=dict(type='ClassicalFlow')

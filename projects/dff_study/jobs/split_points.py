@@ -19,7 +19,7 @@ from dff.cost.benchmark import (
 from dff.cost.benchmark_report import summarise
 from dff.cost.complexity import Complexity, count_macs, predicted_speedup, warp_macs
 from dff.models.seam.feature_seam import FeatureSeam
-from dff.models.seam.split_point import BehindScores, numbered_splits
+from dff.models.seam.paper_splits import BehindScores, numbered_splits
 
 from .timing import TimingSettings
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .feats import Feats
-from .split_point import SplitPoint, outputs_read_by_neck
+from .paper_splits import SplitPoint, outputs_read_by_neck
 from .views import view_of
 from .windows import Window
 

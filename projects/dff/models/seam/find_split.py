@@ -18,8 +18,8 @@ from dff.models.rfcn.detector import RFCN
 from .detector_splits import BehindDenseHead, BehindEncoder, BehindRPN
 from .feats import Feats
 from .fit_flow import NAMED_SPLITS, PROBE_SIDE, in_eval_mode
+from .paper_splits import InsideBackbone, SplitPoint, has_score_layers, numbered_splits
 from .segmentor_splits import AtClassifier, BehindPixelDecoder, heads_in
-from .split_point import InsideBackbone, SplitPoint, has_score_layers, numbered_splits
 from .staged_backbone import StagedBackbone
 from .views import view_of
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .feature_seam import FeatureSeam
 from .labels_only import labels_only_view
-from .split_point import SplitPoint
+from .paper_splits import SplitPoint
 from .windows import Window, slide_windows
 
 # These heads read all levels in training and one map in eval, which is this one of the

@@ -18,7 +18,7 @@ from split_models import (
 )
 from wrapped_models import frame
 
-from dff.models.seam.split_point import numbered_splits
+from dff.models.seam.paper_splits import numbered_splits
 
 # layers in N_task: channels of what is propagated. conv4 has 16 BASE, conv5 32 BASE.
 INSIDE = {1: NECK, 2: 32 * BASE, 5: 32 * BASE, 12: 16 * BASE, 21: 16 * BASE}
