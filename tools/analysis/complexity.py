@@ -4,6 +4,8 @@ Examples:
     python tools/analysis/complexity.py                  # Table 2 of the paper
     python tools/analysis/complexity.py configs/cityscapes/dff_fcn_r101_cityscapes.py \
         --size 1024x2048 --interval 1 5 10
+    python tools/analysis/complexity.py --wrap --size 512x1024 \
+        mmseg::deeplabv3plus/deeplabv3plus_r101-d8_4xb2-40k_cityscapes-512x1024.py
 """
 
 import argparse
@@ -19,6 +21,7 @@ from dff.cost.complexity_report import (
     format_model,
     format_table2,
 )
+from dff.cost.split_report import describe_splits, format_splits
 from dff.files import write_json
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -44,6 +47,12 @@ def parse_args() -> argparse.Namespace:
         default=[10],
         help='key frame intervals l (default: 10)',
     )
+    parser.add_argument(
+        '--wrap',
+        action='store_true',
+        help='the configs are of image models: show what wrapping them gives at every '
+        'split',
+    )
     parser.add_argument('--out', help='JSON file for the results')
     parser.add_argument(
         '--cfg-options',
@@ -55,15 +64,24 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if min(args.interval) < 1:
         parser.error(f'--interval must be >= 1, got {min(args.interval)}')
-    if args.cfg_options and not args.config:
-        parser.error('--cfg-options needs a config')
+    if (args.cfg_options or args.wrap) and not args.config:
+        parser.error('--cfg-options and --wrap need a config')
+    if args.wrap and (args.cfg_options or len(args.interval) > 1):
+        parser.error('--wrap takes one --interval and no --cfg-options')
     return args
 
 
 def main() -> None:
     """Count, predict and print."""
     args = parse_args()
-    if args.config:
+    if args.wrap:
+        figures = {}
+        for path in args.config:
+            rows = describe_splits(path, args.size, args.interval[0])
+            table = format_splits(rows, size=args.size, interval=args.interval[0])
+            print(f'{path}\n{table}\n')
+            figures[path] = rows
+    elif args.config:
         figures = {}
         for path in args.config:
             model = build_dff_model(path, options=args.cfg_options)
