@@ -95,7 +95,7 @@ def test_an_unreadable_frame_is_named(frames, content):
         (dict(img_path='/x/y/1.jpg', video_name='train/v1'), 'train/v1/1.jpg'),
         (dict(img_path='/x/y/1.jpg', video_id=0), '0/1.jpg'),
         (dict(img_path='/x/y/1.jpg'), 'y/1.jpg'),
-        (dict(img_path='y/1.jpg', is_same=False, offset=3), 'y/1_offset3.jpg'),
+        (dict(img_path='y/1.jpg', asked_offset=3, offset=2), 'y/1_offset3.jpg'),
         (dict(img_path='y/1.jpg', offset=3), 'y/1.jpg'),  # of a stream
         (dict(img_path='1.jpg', video_name='/etc/../../v'), 'etc/v/1.jpg'),
     ],

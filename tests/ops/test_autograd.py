@@ -107,6 +107,7 @@ def test_compiles_as_one_graph(device, with_scale, dynamic):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     ' ' in sys.prefix, reason="torch's inductor does not quote paths with a space"
 )

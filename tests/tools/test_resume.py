@@ -122,6 +122,7 @@ def test_a_killed_training_goes_on_bit_for_bit(place, config, workers):
     assert found == whole
 
 
+@pytest.mark.slow
 def test_what_was_cut_off_is_not_resumed_from(place):
     """Nor is a name that was cut off; what was left half-written is removed."""
     options = ['train_cfg.max_iters=6']
@@ -143,6 +144,7 @@ def test_what_was_cut_off_is_not_resumed_from(place):
     assert 'FileNotFoundError: checkpoint' in out
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_good_checkpoint(place):
     """A limit on the size of files stands in for the disk; it grows too small."""
     options = ['train_cfg.max_iters=3']

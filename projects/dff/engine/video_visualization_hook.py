@@ -94,9 +94,8 @@ def frame_name(metainfo: dict) -> PurePosixPath:
     video = metainfo.get('video_name', metainfo.get('video_id', path.parent.name))
     parts = [p for p in PurePosixPath(str(video)).parts if p not in ('/', '..')]
     name = path.name
-    if 'is_same' in metainfo:  # a pair of the per-offset protocol
-        offset = metainfo.get('asked_offset', metainfo['offset'])
-        name = f'{path.stem}_offset{offset}{path.suffix}'
+    if 'asked_offset' in metainfo:  # a pair of the per-offset protocol
+        name = f'{path.stem}_offset{metainfo["asked_offset"]}{path.suffix}'
     return PurePosixPath(*parts, name)
 
 

@@ -50,7 +50,7 @@ CASES = [
     ('dff_detr_r50_vid', 'auto', (32,)),
     ('dff_deformable-detr_r50_vid', 'auto', (8, 16, 32, 64)),
     ('fcn', 'last', (8, 8)),  # the decode head, the auxiliary head
-    ('fcn', 'scores', (8, 8)),
+    pytest.param('fcn', 'scores', (8, 8), marks=slow),
     ('segformer', 'auto', (4,)),
     pytest.param('dff_fcos_r50_fpn_vid', 'scores', (8, 16, 32, 64, 128), marks=slow),
     pytest.param('dff_atss_r50_fpn_vid', 'auto', (8, 16, 32, 64, 128), marks=slow),

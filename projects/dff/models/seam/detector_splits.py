@@ -3,7 +3,6 @@
 Shapes: N images, H, W image, C channels, h, w a map.
 """
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
-from .feats import Feats, OutputsRead
+from .feats import Feats, Wanted
 from .nested import pack, unpack
 from .views import view_of
 
@@ -25,14 +24,7 @@ class BehindDenseHead:
     as long as the motion is the same over the box (to first order).
     """
 
-    def head(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        *,
-        outputs_read: OutputsRead,
-        training: bool,
-    ) -> Feats:
+    def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat; see :meth:`SplitPoint.head`."""
         outputs = model.bbox_head(model.extract_feat(images))
         return pack(outputs, images.shape[-2:]).filled_with_mean()
@@ -57,14 +49,7 @@ class RPNOutputs(tuple):
 class BehindRPN:
     """N_feat ends behind the RPN's convolutions and the levels that RoI heads read."""
 
-    def head(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        *,
-        outputs_read: OutputsRead,
-        training: bool,
-    ) -> Feats:
+    def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat; see :meth:`SplitPoint.head`."""
         levels = model.extract_feat(images)
         count = levels_of_roi_heads(model.roi_head)
@@ -102,14 +87,7 @@ def levels_of_roi_heads(roi_head: nn.Module) -> int:
 class BehindEncoder:
     """N_feat ends behind the encoder of a DETR; its memory is propagated as maps."""
 
-    def head(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        *,
-        outputs_read: OutputsRead,
-        training: bool,
-    ) -> Feats:
+    def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat; see :meth:`SplitPoint.head`."""
         levels = model.extract_feat(images)
         shapes = [tuple(level.shape[-2:]) for level in levels]
@@ -146,11 +124,3 @@ def _samples_like(images: Tensor) -> list[DetDataSample]:
     height, width = images.shape[-2:]
     meta = dict(batch_input_shape=(height, width), img_shape=(height, width))
     return [DetDataSample(metainfo=dict(meta)) for _ in images]
-
-
-def with_proposals(model: nn.Module, count: int) -> nn.Module:
-    """Return a view of a two-stage detector that keeps ``count`` proposals."""
-    cfg = deepcopy(model.rpn_head.test_cfg)
-    cfg.max_per_img = min(count, cfg.max_per_img)
-    cfg.nms_pre = min(cfg.nms_pre, max(count, 1))
-    return view_of(model, rpn_head=view_of(model.rpn_head, test_cfg=cfg))

@@ -6,8 +6,19 @@ from typing import Any
 
 from torch import Tensor
 
-# A seam's method: which of the backbone's outputs (their indices) are read.
-OutputsRead = Callable[..., Collection[int]]
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which maps N_feat has to return.
+
+    Attributes:
+        training: Whether those that are read in training, or in prediction.
+        outputs_read: Call with ``training=``: which of the backbone's outputs (their
+            indices) are read.
+    """
+
+    training: bool
+    outputs_read: Callable[..., Collection[int]]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .feats import Feats
+from .feats import Feats, Wanted
 from .paper_splits import SplitPoint, outputs_read_by_neck
 from .views import view_of
 from .windows import Window
@@ -49,12 +49,8 @@ class FeatureSeam:
         """
         training = self.model.training if training is None else training
         if self.split_point is not None:
-            return self.split_point.head(
-                self.model,
-                images,
-                outputs_read=self.outputs_read,
-                training=training,
-            )
+            wanted = Wanted(training, self.outputs_read)
+            return self.split_point.head(self.model, images, wanted)
         outputs = self.model.extract_feat(images)
         if isinstance(outputs, Tensor):
             level = self.level_of_single_map()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dff.models.rfcn.detector import RFCN
 
 from .detector_splits import BehindDenseHead, BehindEncoder, BehindRPN
-from .feats import Feats
+from .feats import Feats, Wanted
 from .fit_flow import NAMED_SPLITS, PROBE_SIDE, in_eval_mode
 from .paper_splits import InsideBackbone, SplitPoint, has_score_layers, numbered_splits
 from .segmentor_splits import AtClassifier, BehindPixelDecoder, heads_in
@@ -201,9 +201,7 @@ def _run_head(
     model: nn.Module, split_point: SplitPoint, *, training: bool = True
 ) -> Feats:
     with torch.no_grad(), in_eval_mode(model):
-        return split_point.head(
-            model, _probe(model), outputs_read=_unknown, training=training
-        )
+        return split_point.head(model, _probe(model), Wanted(training, _unknown))
 
 
 def _probe(model: nn.Module) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dff.models.rfcn.detector import RFCN
 from dff.models.rfcn.neck import DilatedNeck
 
-from .feats import Feats, OutputsRead
+from .feats import Feats, Wanted
 from .staged_backbone import StagedBackbone
 from .views import view_of
 
@@ -32,22 +32,13 @@ PYRAMIDS = (
 class SplitPoint(Protocol):
     """A place where N_feat ends."""
 
-    def head(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        *,
-        outputs_read: OutputsRead,
-        training: bool,
-    ) -> Feats:
+    def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat on images (N, 3, H, W).
 
         Args:
             model: Image model.
             images: As the model gets them.
-            outputs_read: Call with ``training=``: the backbone's outputs (their
-                indices) that are read.
-            training: Whether to return the maps that are read in training.
+            wanted: Which maps to return.
         """
 
     def tail(self, model: nn.Module, feats: Feats) -> Any:
@@ -72,14 +63,7 @@ class InsideBackbone:
     stage: int
     blocks: int | None = None
 
-    def head(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        *,
-        outputs_read: OutputsRead,
-        training: bool,
-    ) -> Feats:
+    def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat; see :meth:`SplitPoint.head`."""
         backbone = StagedBackbone(model.backbone)
         x, outputs = backbone.stem(images), []
@@ -87,8 +71,10 @@ class InsideBackbone:
             x = backbone.run(x, stage)
             if stage in backbone.outputs:
                 outputs.append(x)
-        before = [i for i in range(len(outputs)) if i in outputs_read(training=True)]
-        read = outputs_read(training=training)
+        before = [
+            i for i in range(len(outputs)) if i in wanted.outputs_read(training=True)
+        ]
+        read = wanted.outputs_read(training=wanted.training)
         maps = {n: outputs[i] for n, i in enumerate(before) if i in read}
         maps[len(before)] = backbone.run(x, self.stage, stop=self.blocks)
         form = (len(outputs), before)
@@ -125,14 +111,7 @@ class BehindScores:
     detection branch, in this order; for segmentation the class scores.
     """
 
-    def head(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        *,
-        outputs_read: OutputsRead,
-        training: bool,
-    ) -> Feats:
+    def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat; see :meth:`SplitPoint.head`."""
         return Feats({0: self.scores(model, model.extract_feat(images))}, num_levels=1)
 

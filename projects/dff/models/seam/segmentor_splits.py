@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .feats import Feats, OutputsRead
+from .feats import Feats, Wanted
 from .nested import pack, pack_parts, unpack, unpack_parts
 from .views import view_of
 
@@ -39,18 +39,11 @@ class AtClassifier:
 
     is_behind: bool
 
-    def head(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        *,
-        outputs_read: OutputsRead,
-        training: bool,
-    ) -> Feats:
+    def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat; see :meth:`SplitPoint.head`."""
         outputs = model.extract_feat(images)
         parts = {}
-        for name, head in _heads_of(model, training=training).items():
+        for name, head in _heads_of(model, training=wanted.training).items():
             run = head if self.is_behind else view_of(head, cls_seg=lambda feat: feat)
             parts[name] = run(outputs)
         feats = pack_parts(parts, images.shape[-2:])
@@ -84,14 +77,7 @@ class AtClassifier:
 class BehindPixelDecoder:
     """N_feat ends behind the pixel decoder of MaskFormer and Mask2Former."""
 
-    def head(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        *,
-        outputs_read: OutputsRead,
-        training: bool,
-    ) -> Feats:
+    def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat; see :meth:`SplitPoint.head`."""
         decoder = model.decode_head.pixel_decoder
         return pack(decoder(model.extract_feat(images)), images.shape[-2:])
