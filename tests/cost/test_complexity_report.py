@@ -104,6 +104,8 @@ def test_tool_takes_any_config_size_and_interval(tmp_path, monkeypatch, capsys):
         (['--size', '600'], "expected HxW, got '600'"),
         (['--interval', '0'], '--interval must be >= 1, got 0'),
         (['--cfg-options', 'a=1'], '--cfg-options needs a config'),
+        (['--wrap'], '--wrap needs a config'),
+        (['--wrap', 'a.py', '--interval', '2', '3'], '--wrap takes one --interval'),
     ],
 )
 def test_tool_names_bad_options(monkeypatch, capsys, options, message):

@@ -64,8 +64,9 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if min(args.interval) < 1:
         parser.error(f'--interval must be >= 1, got {min(args.interval)}')
-    if (args.cfg_options or args.wrap) and not args.config:
-        parser.error('--cfg-options and --wrap need a config')
+    for name, value in (('cfg-options', args.cfg_options), ('wrap', args.wrap)):
+        if value and not args.config:
+            parser.error(f'--{name} needs a config')
     if args.wrap and (args.cfg_options or len(args.interval) > 1):
         parser.error('--wrap takes one --interval and no --cfg-options')
     return args
