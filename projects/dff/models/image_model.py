@@ -27,17 +27,17 @@ def build_image_model(
 
 
 def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Take the gradients from modules and parameters whose names match.
+    """Stop the training of modules and parameters whose names match.
 
     Args:
-        model: What holds them.
+        model: Module that holds them.
         patterns: Name patterns (``fnmatch``).
 
     Returns:
-        Names of the modules found, to be kept in eval mode.
+        Names of the matching modules, which must stay in eval mode.
 
     Raises:
-        TypeError: If the patterns are no list of text.
+        TypeError: If the patterns are not a list of strings.
         ValueError: If a pattern matches nothing.
     """
     is_list = isinstance(patterns, Sequence) and not isinstance(patterns, str)
@@ -63,7 +63,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
 
 
 def check_part(name: str, part: Any, method: str) -> None:
-    """Refuse what is neither built nor a config.
+    """Check that a part was built, by a method that it must have.
 
     Raises:
         TypeError: ``part`` has no such method.

@@ -31,6 +31,9 @@ class FeaturePropagation(BaseModule):
         channel_order: ``'rgb'`` or ``'bgr'``, the order in which the wrapped model
             gets its images. None derives it from the preprocessor and assumes that
             images are loaded as BGR, as mmcv does.
+
+    Raises:
+        ValueError: If ``channel_order`` is another one.
     """
 
     def __init__(
@@ -111,6 +114,9 @@ class FeaturePropagation(BaseModule):
 
         Returns:
             Full-size RGB frames (N, 3, H, W), 0..255 units minus ``FLOW_MEAN``.
+
+        Raises:
+            ValueError: If ``bind_preprocessor`` was not called before.
         """
         if not self.is_bound:
             raise ValueError(

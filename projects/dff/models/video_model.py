@@ -179,6 +179,9 @@ class DFFVideoModel(BaseModel):
         Args:
             inputs: ``cur`` and ``key`` (N, 3, H, W).
             data_samples: Labels of ``cur``, with ``is_same`` in their metainfo.
+
+        Raises:
+            ValueError: If a sample has no ``is_same``.
         """
         cur, key = inputs['cur'], inputs['key']
         metas = [sample.metainfo for sample in data_samples]

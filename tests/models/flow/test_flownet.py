@@ -223,7 +223,7 @@ def test_any_size_and_an_empty_batch(size):
         (dict(width=0), r'width must be in \(0, 1\], got 0'),
         (dict(width=1.5), r'width must be in \(0, 1\], got 1.5'),
         (dict(downsample='area'), "downsample must be .* got 'area'"),
-        (dict(strides=(16, 32), scale_channels=[8]), 'one a level .2 strides., got'),
+        (dict(strides=(16, 32), scale_channels=[8]), 'one per level .2 strides., got'),
         (dict(scale_channels=0), 'scale_channels must be positive, got 0'),
         (dict(strides=(16, 24)), 'powers of two'),
     ],

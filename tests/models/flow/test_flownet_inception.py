@@ -186,7 +186,7 @@ def test_it_is_built_by_name_and_pretrained_as_flownet_is():
     ('kwargs', 'match'),
     [
         (dict(downsample='area'), "downsample must be .* got 'area'"),
-        (dict(strides=(16, 32), scale_channels=[8]), 'one a level .2 strides., got'),
+        (dict(strides=(16, 32), scale_channels=[8]), 'one per level .2 strides., got'),
         (dict(strides=(16, 24)), 'powers of two'),
     ],
 )

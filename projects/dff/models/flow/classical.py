@@ -94,6 +94,9 @@ class ClassicalFlow(BaseModule):
         cache_dir: folder that keeps the flow of every pair seen, None: none. Worth it
             for SIFT flow, where the same pairs are tested again.
         init_cfg: unused; there are no weights.
+
+    Raises:
+        ValueError: a method, preset or working scale that does not exist.
     """
 
     def __init__(
@@ -145,6 +148,9 @@ class ClassicalFlow(BaseModule):
             flow (N, 2, ceil(H / flow_stride), ceil(W / flow_stride)) in pixels of
             that map, float32: the mean over each cell's block of full-size pixels,
             divided by the stride; None, the scale.
+
+        Raises:
+            ValueError: the frames are not both (N, 3, H, W), of one size.
         """
         if cur.shape != key.shape or cur.ndim != 4 or cur.shape[1] != 3:
             raise ValueError(
@@ -161,7 +167,7 @@ class ClassicalFlow(BaseModule):
         return flow.contiguous().to(cur.device), None
 
     def _to_uint8(self, frames: Tensor) -> np.ndarray:
-        """Give back the frames as read from disk, (N, H, W, 3) RGB uint8."""
+        """Return the frames as they were read, (N, H, W, 3) RGB uint8."""
         pixels = (frames.float() + self.mean).round().clamp(0, 255)
         return pixels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 

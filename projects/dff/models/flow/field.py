@@ -90,6 +90,9 @@ def resize_flow(flow: Tensor, size: Sequence[int], *, ratio: float) -> Tensor:
         flow: flow in pixels of its own map.
         size: (h, w) of the result.
         ratio: source stride / target stride, a power of two.
+
+    Raises:
+        ValueError: the flow is not (N, 2, h, w); or see `resize_field`.
     """
     if flow.ndim != 4 or flow.shape[1] != 2:
         raise ValueError(f'flow must be (N, 2, h, w), got {tuple(flow.shape)}')

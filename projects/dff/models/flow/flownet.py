@@ -48,9 +48,13 @@ class FlowNetS(RefinedFlowNet):
         width: factor in (0, 1] on every channel count; 0.5 is FlowNet Half.
         strides: stride of every feature level, in the levels' order.
         scale_channels: channels of the scale field: one int for all levels, a list
-            with one a level, or None for no scale branch.
+            with one per level, or None for no scale branch.
         downsample: 'pool' (as released) or 'bilinear' (the paper's text).
         init_cfg: mmengine initialisation, for example `Pretrained`.
+
+    Raises:
+        TypeError: `width` is no number.
+        ValueError: `width` is not in (0, 1].
     """
 
     def __init__(

@@ -115,7 +115,7 @@ class FlowNetInception(RefinedFlowNet):
     Args:
         strides: stride of every feature level, in the levels' order.
         scale_channels: channels of the scale field: one int for all levels, a list
-            with one a level, or None for no scale branch.
+            with one per level, or None for no scale branch.
         downsample: 'pool' (as released) or 'bilinear' (the paper's text).
         init_cfg: mmengine initialisation, for example `Pretrained`.
     """

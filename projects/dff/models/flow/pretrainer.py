@@ -80,7 +80,7 @@ class FlowPretrainer(BaseModel):
         return samples
 
     def loss(self, cur: Tensor, key: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Give the weighted end-point error of each scale, and ``epe`` in pixels.
+        """Compute the weighted end-point error of each scale, and ``epe`` in pixels.
 
         Args:
             cur: (N, 3, H, W), the flow network's input; ``key`` likewise.

@@ -26,8 +26,8 @@ REFINED = (5, 4, 3, 2)  # levels of the refinement, coarse to fine
 class RefinedFlowNet(BaseModule):
     """Flow network without its encoder (paper Sec. 3): M_{i->k} and S_{i->k}.
 
-    A subclass makes its encoder's layers, then calls `_build_refinement`, and gives
-    the encoder's maps in `_encode`.
+    A subclass makes its encoder's layers, then calls `_build_refinement`, and returns
+    the encoder's maps from `_encode`.
 
     Differs from paper: as in the released code, the last concatenation is average
     pooled from stride 8 to the stride wanted, then flow and scale are predicted
@@ -37,9 +37,12 @@ class RefinedFlowNet(BaseModule):
     Args:
         strides: stride of every feature level, in the levels' order.
         scale_channels: channels of the scale field: one int for all levels, a list
-            with one a level, or None for no scale branch.
+            with one per level, or None for no scale branch.
         downsample: 'pool' or 'bilinear', see above.
         init_cfg: mmengine initialisation, for example `Pretrained`.
+
+    Raises:
+        ValueError: `downsample` is neither, or the strides or scales do not fit.
     """
 
     def __init__(
@@ -104,7 +107,7 @@ class RefinedFlowNet(BaseModule):
         return (self._predict_flow(joined), *reversed(flows))
 
     def _encode(self, x: Tensor) -> dict[int, Tensor]:
-        """Give the maps of levels 6 to 2 for both half-size frames (N, 6, h, w)."""
+        """Return the maps of levels 6 to 2 for both half-size frames (N, 6, h, w)."""
         raise NotImplementedError
 
     def _build_refinement(
@@ -207,7 +210,7 @@ def _levels(channels: int | Sequence[int] | None, count: int) -> list[int]:
     levels = list(levels)
     if len(levels) != count:
         raise ValueError(
-            f'scale_channels must be an int, None or one a level ({count} strides), '
+            f'scale_channels must be an int, None or one per level ({count} strides), '
             f'got {channels}'
         )
     if min(levels) < 1:

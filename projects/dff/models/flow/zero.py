@@ -11,10 +11,10 @@ from .field import check_strides, flow_stride
 
 @MODELS.register_module()
 class ZeroFlow(BaseModule):
-    """Answer zero flow, S = 1: the baseline that copies the key frame's features.
+    """Return zero flow, S = 1: the baseline that copies the key frame's features.
 
     Args:
-        strides: Stride of every feature level, in the levels' order.
+        strides: Stride of every feature level, in the order of the levels.
     """
 
     def __init__(self, strides: Sequence[int] = (16,)) -> None:
@@ -25,7 +25,7 @@ class ZeroFlow(BaseModule):
     def forward(
         self, cur: Tensor, key: Tensor, levels: Sequence[int] | None = None
     ) -> tuple[Tensor, None]:
-        """Give zero flow (N, 2, ceil(H / s), ceil(W / s)) at ``flow_stride`` s."""
+        """Return zero flow (N, 2, ceil(H / s), ceil(W / s)) at ``flow_stride`` s."""
         n, _, height, width = cur.shape
         size = (-(-height // self.flow_stride), -(-width // self.flow_stride))
         return cur.new_zeros(n, 2, *size), None

@@ -103,15 +103,23 @@ class RFCNHead(BaseRoIHead):
 
     @property
     def with_bbox(self) -> bool:
-        """Tell stock detectors that this head predicts boxes."""
+        """Whether the head predicts boxes; stock detectors ask for it."""
         return True
 
     def init_bbox_head(self, *args, **kwargs) -> None:
-        """Refuse a box head: there are no weights behind the pooling."""
+        """Refuse a box head: there are no weights behind the pooling.
+
+        Raises:
+            ValueError: Always.
+        """
         raise ValueError('RFCNHead takes no bbox_head or bbox_roi_extractor')
 
     def init_mask_head(self, *args, **kwargs) -> None:
-        """Refuse a mask head."""
+        """Refuse a mask head.
+
+        Raises:
+            ValueError: Always.
+        """
         raise ValueError('RFCNHead takes no mask_head or mask_roi_extractor')
 
     def init_assigner_sampler(self) -> None:

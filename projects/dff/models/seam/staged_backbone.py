@@ -60,7 +60,7 @@ class StagedBackbone:
         return self._stem(self.module, images)
 
     def blocks(self, stage: int) -> list[nn.Module]:
-        """Give the modules that a stage runs one after the other."""
+        """Return the modules that a stage runs one after the other."""
         module = getattr(self.module, self.names[stage])
         is_chain = type(module).forward is nn.Sequential.forward
         return list(module) if is_chain else [module]
@@ -76,6 +76,6 @@ class StagedBackbone:
         return x
 
     def as_output(self, maps: Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
-        """Give the maps of the outputs in the form of the module's ``forward``."""
+        """Return the maps of the outputs in the form of the module's ``forward``."""
         is_bare = type(self.module).forward is mmseg_backbones.MobileNetV2.forward
         return maps[0] if is_bare and len(maps) == 1 else tuple(maps)

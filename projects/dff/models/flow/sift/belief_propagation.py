@@ -86,7 +86,7 @@ def lower_envelope(cost: np.ndarray, alpha: float | np.floating) -> None:
 
 
 def dual_messages(cost: np.ndarray, unary: np.ndarray) -> np.ndarray:
-    """Tell each plane what the other and the matching cost say of its labels.
+    """Send each plane the cost of its labels by the other plane and by matching.
 
     Args:
         cost: matching cost (H, K, K, W), v before u.
