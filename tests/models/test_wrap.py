@@ -83,3 +83,10 @@ def test_what_cannot_be_wrapped_is_refused(tmp_path):
         dff.wrap(bare)
     with pytest.raises(ValueError, match="default_scope must be one of .* got 'mmx'"):
         dff.wrap(Config(dict(default_scope='mmx', model={})))
+
+
+def test_a_flow_without_a_type_is_named_by_the_registry():
+    propagation = dict(type='FeaturePropagation', flow_estimator=dict(preset='fast'))
+    for split in (None, 'backbone'):
+        with pytest.raises(KeyError, match='must contain the key "type"'):
+            dff.wrap(segmentor(), propagation=propagation, split=split)

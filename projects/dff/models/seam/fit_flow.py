@@ -20,7 +20,7 @@ def needs_fit(propagation: dict | nn.Module) -> bool:
     if not isinstance(propagation, dict):
         return False
     flow = propagation.get('flow_estimator')
-    if not isinstance(flow, dict) or 'strides' in flow:
+    if not isinstance(flow, dict) or 'strides' in flow or 'type' not in flow:
         return False
     takes = _parameters(flow['type'])
     return 'strides' in takes and 'scale_channels' not in takes
@@ -46,8 +46,8 @@ def fit_flow(
     if not isinstance(propagation, dict):
         return propagation
     flow = propagation.get('flow_estimator')
-    if not isinstance(flow, dict):
-        return propagation
+    if not isinstance(flow, dict) or 'type' not in flow:
+        return propagation  # the registry says what is missing
     strides, channels = measure_maps(seam)
     fitted: dict[str, Any] = dict(flow)
     takes = _parameters(flow['type'])
