@@ -73,6 +73,8 @@ def test_a_config_and_its_path(tmp_path):
 def test_what_cannot_be_wrapped_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match='nothing.py does not exist'):
         dff.wrap(tmp_path / 'nothing.py')
+    with pytest.raises(ModuleNotFoundError, match='package no_such_zoo is not'):
+        dff.wrap('no_such_zoo::a.py')  # mmengine would pip install it
     with pytest.raises(TypeError, match='model must be a detector .* got Linear'):
         dff.wrap(torch.nn.Linear(2, 2))
     with pytest.raises(TypeError, match='got int'):

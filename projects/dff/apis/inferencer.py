@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.hub import get_config
 from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
@@ -21,7 +19,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from dff.checkpoint import weights_of
-from dff.models.wrap import is_video_config, wrap_config
+from dff.models.wrap import is_video_config, read_config, wrap_config
 
 from .video_source import Frame, open_frames
 
@@ -63,7 +61,7 @@ class VideoInferencer:
         interval: int | None = None,
         cfg_options: dict | None = None,
     ) -> None:
-        self.cfg = _read_config(config)
+        self.cfg = read_config(config)
         if cfg_options:
             self.cfg.merge_from_dict(cfg_options)
         if interval is not None:
@@ -151,23 +149,6 @@ class VideoInferencer:
 
 def _warn(message: str) -> None:
     print_log(message, 'current', logging.WARNING)
-
-
-def _read_config(config: str | Path | Config) -> Config:
-    if isinstance(config, Config):
-        return deepcopy(config)
-    if not isinstance(config, (str, Path)):
-        raise TypeError(
-            f'config must be a path or a Config, got {type(config).__name__}'
-        )
-    package = str(config).partition('::')[0]
-    if package != str(config):
-        if find_spec(package) is None:  # mmengine would pip install it
-            raise ModuleNotFoundError(f'{config}: package {package} is not installed')
-        return get_config(str(config))
-    if not Path(config).is_file():
-        raise FileNotFoundError(f'config {config} does not exist')
-    return Config.fromfile(config)
 
 
 def _set_interval(cfg: Config, interval: int) -> None:

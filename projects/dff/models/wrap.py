@@ -1,5 +1,7 @@
 """Turn an image model into a video model by one call."""
 
+from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ def wrap(
         'key_frame_scheduler', dict(type='FixedKeyFrameScheduler', interval=interval)
     )
     if isinstance(model, (str, Path)):
-        model = _read_config(str(model))
+        model = read_config(model)
     if isinstance(model, Config):
         return _wrap_config(model, options)
     if not isinstance(model, nn.Module):
@@ -101,9 +103,25 @@ def _wrap_config(cfg: Config, options: dict) -> DFFVideoModel:
     return video
 
 
-def _read_config(path: str) -> Config:
-    if '::' in path:
-        return get_config(path)
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'config {path} does not exist')
-    return Config.fromfile(path)
+def read_config(config: str | Path | Config) -> Config:
+    """Read a config by its path or ``package::path``; copy one that is read.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ModuleNotFoundError: If the package is not installed.
+        TypeError: If ``config`` is neither a path nor a Config.
+    """
+    if isinstance(config, Config):
+        return deepcopy(config)
+    if not isinstance(config, (str, Path)):
+        raise TypeError(
+            f'config must be a path or a Config, got {type(config).__name__}'
+        )
+    package = str(config).partition('::')[0]
+    if package != str(config):
+        if find_spec(package) is None:  # mmengine would pip install it
+            raise ModuleNotFoundError(f'{config}: package {package} is not installed')
+        return get_config(str(config))
+    if not Path(config).is_file():
+        raise FileNotFoundError(f'config {config} does not exist')
+    return Config.fromfile(config)
