@@ -30,7 +30,8 @@ from dff.models import DFFVideoDetector, StreamState
     'frames, keys',
     [
         ([('a', 0), ('a', 1), ('b', 2)], [1, 0, 1]),  # a new video
-        ([('a', 0), ('a', 1), ('a', 3)], [1, 0, 1]),  # a missing frame
+        ([('a', 0), ('a', 1), ('a', 3)], [1, 0, 0]),  # a missing frame is bridged
+        ([('a', 0), ('a', 1), ('a', 6)], [1, 0, 1]),  # four are not
         ([('a', 5), ('a', 6)], [1, 0]),  # does not begin at 0
         ([('a', 0), ('a', 1), ('a', 0)], [1, 0, 1]),  # goes back
         ([('a', 0), ('a', 1), ('a', 1)], [1, 0, 1]),  # the same frame again

@@ -1,5 +1,6 @@
 """Models: flow networks, propagation, and the video wrappers."""
 
+from .current_frame import CurrentFrame
 from .dff_video_detector import DFFVideoDetector
 from .dff_video_segmentor import DFFVideoSegmentor
 from .key_frame import FixedKeyFrameScheduler
@@ -11,9 +12,11 @@ from .rfcn.neck import DilatedNeck
 from .rfcn.rpn import RFCNRPNHead
 from .seam.feature_seam import FeatureSeam
 from .stream_state import StreamState
+from .stream_store import StreamStore
 from .video_model import DFFVideoModel
 
 __all__ = [
+    'CurrentFrame',
     'DFFVideoDetector',
     'DFFVideoModel',
     'DFFVideoSegmentor',
@@ -27,4 +30,5 @@ __all__ = [
     'DilatedNeck',
     'RFCNRPNHead',
     'StreamState',
+    'StreamStore',
 ]

@@ -1,8 +1,53 @@
 """Key-frame schedulers: which frame of a video is a key frame (paper Sec. 3)."""
 
+import inspect
+from typing import Any
+
 from mmengine.registry import MODELS
 
+from .current_frame import CurrentFrame
 from .stream_state import StreamState
+
+
+def ask(scheduler: Any, frame: CurrentFrame) -> bool:
+    """Ask a scheduler whether a frame that continues its stream is a key frame.
+
+    A scheduler has the method ``is_key_frame(state, frame_id)``, or, if it looks at
+    more than numbers, ``is_key_frame(state, frame_id, frame)`` with a
+    :class:`~.current_frame.CurrentFrame`. One scheduler serves many streams: what it
+    has to remember of a stream belongs into ``state.memory``.
+    """
+    state, frame_id = frame.state, frame.frame_id
+    if takes_frame(scheduler):
+        return scheduler.is_key_frame(state, frame_id, frame)
+    return scheduler.is_key_frame(state, frame_id)
+
+
+def takes_frame(scheduler: Any) -> bool:
+    """Return whether a scheduler's ``is_key_frame`` wants the frame, too.
+
+    Raises:
+        TypeError: If it takes neither two nor three arguments.
+    """
+    signature = inspect.signature(scheduler.is_key_frame)
+    positional = [
+        p
+        for p in signature.parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    third = positional[2] if len(positional) > 2 else None
+    # an option of the scheduler's own, with a default, is not meant for the frame
+    wants = third is not None and (
+        third.name == 'frame' or third.default is third.empty
+    )
+    try:
+        signature.bind(*[None] * (2 + wants))
+    except TypeError:
+        raise TypeError(
+            'is_key_frame must take (state, frame_id) or (state, frame_id, frame), '
+            f'but that of {type(scheduler).__name__} is is_key_frame{signature}'
+        ) from None
+    return wants
 
 
 @MODELS.register_module()
@@ -35,8 +80,12 @@ class FixedKeyFrameScheduler:
             state: State after the preceding frame.
             frame_id: The frame to decide on.
         """
-        key_frame_id = state.key_frame_id
-        return key_frame_id is None or frame_id - key_frame_id >= self.interval
+        if state.key_frame_id is None:
+            return True
+        interval = self.interval
+        if state.keys == 1:  # the first interval of a stream spreads the keys of many
+            interval -= state.phase % interval
+        return frame_id - state.key_frame_id >= interval
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(interval={self.interval})'

@@ -174,6 +174,21 @@ class FeaturePropagation(BaseModule):
         scales = [scale] if isinstance(scale, Tensor) else scale
         return flow, dict(zip(levels, scales, strict=True))
 
+    def estimate_for(
+        self,
+        feats: Feats,
+        cur: Tensor,
+        key: Tensor,
+        img_shapes: Sequence[tuple] | None = None,
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """Run F and S as ``feats`` need them; see ``estimate``.
+
+        Raises:
+            ValueError: If the levels do not fit the flow network, or see ``estimate``.
+        """
+        self._check_levels(feats)
+        return self.estimate(cur, key, img_shapes, levels=list(feats.maps))
+
     def fields(
         self, flow: Tensor, scale: Mapping[int, Tensor], feats: Feats
     ) -> dict[int, Field]:
@@ -259,6 +274,7 @@ class FeaturePropagation(BaseModule):
         *,
         is_same: Sequence[bool] | None = None,
         img_shapes: Sequence[tuple] | None = None,
+        motion: tuple[Tensor, Mapping[int, Tensor]] | None = None,
     ) -> tuple[Feats, Tensor]:
         """Propagate f_k to f_i = W(f_k, M_{i->k}, S_{i->k}).
 
@@ -270,6 +286,7 @@ class FeaturePropagation(BaseModule):
                 scale 1 before the warp, so that f_i is f_k bit for bit and no
                 parameter goes unused on a batch of stills.
             img_shapes: See ``to_flow_input``.
+            motion: What ``estimate_for`` returned for these frames; None runs it.
 
         Returns:
             Features of the current frames, and the flow (N, 2, h, w) as estimated.
@@ -277,8 +294,7 @@ class FeaturePropagation(BaseModule):
         Raises:
             ValueError: See ``estimate`` and ``fields``.
         """
-        self._check_levels(feats)
-        flow, scale = self.estimate(cur, key, img_shapes, levels=list(feats.maps))
+        flow, scale = motion or self.estimate_for(feats, cur, key, img_shapes)
         fields = self.fields(flow, scale, feats)
         if is_same is not None and any(is_same):
             still = torch.tensor([bool(s) for s in is_same], device=cur.device)

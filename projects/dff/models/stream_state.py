@@ -1,7 +1,8 @@
 """The state of a video stream: what Algorithm 1 remembers between two frames."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,12 @@ class StreamState:
         key_shape: Image size (H, W) inside the padding of the key frame.
         flow: Flow M_{i->k} of the last propagated frame, (1, 2, h, w) in pixels of
             its own map; None where the last frame was a key frame.
+        keys: Number of key frames since the stream began.
+        phase: Frames by which the first interval is shorter, modulo the interval; it
+            spreads the key frames of streams that begin together.
+        memory: What a scheduler keeps about this stream; it survives key frames and is
+            forgotten with the video.
+        owner: The model and its weights that computed this; see ``StreamStore``.
     """
 
     video_id: int | str | None = None
@@ -37,6 +44,10 @@ class StreamState:
     key_feats: Sequence[Feats] = ()
     key_shape: tuple[int, int] | None = None
     flow: Tensor | None = None
+    keys: int = 0
+    phase: int = 0
+    memory: dict[str, Any] = field(default_factory=dict)
+    owner: object = field(default=None, compare=False, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -51,9 +62,8 @@ class StreamState:
         return self.frame_id - self.key_frame_id
 
     def reset(self) -> None:
-        """Forget everything; the next frame is a key frame."""
-        for field in fields(self):
-            setattr(self, field.name, field.default)
+        """Forget everything but phase and owner; the next frame is a key frame."""
+        vars(self).update(vars(StreamState(phase=self.phase, owner=self.owner)))
 
     def begin(
         self,
@@ -64,7 +74,7 @@ class StreamState:
         frame_id: int,
         shape: tuple[int, int],
     ) -> None:
-        """Make a frame the key frame and forget everything else.
+        """Make a frame the key frame.
 
         Args:
             image: The frame (1, 3, H, W), padded as the model gets it.
@@ -73,7 +83,8 @@ class StreamState:
             frame_id: Its number in the video.
             shape: Its size (H, W) inside the padding.
         """
-        self.reset()
+        self.flow = None
+        self.keys += 1
         self.video_id, self.frame_id, self.key_frame_id = video_id, frame_id, frame_id
         self.key_image = image.detach()
         self.key_feats = [part.detach() for part in feats]
@@ -94,7 +105,13 @@ class StreamState:
         )
 
     def is_continued_by(
-        self, *, video_id: int | str, frame_id: int, image: Tensor, shape: tuple
+        self,
+        *,
+        video_id: int | str,
+        frame_id: int,
+        image: Tensor,
+        shape: tuple,
+        max_gap: int = 0,
     ) -> bool:
         """Return whether a frame follows the last one of this stream.
 
@@ -103,15 +120,17 @@ class StreamState:
             frame_id: Its number in the video.
             image: The frame (1, 3, H, W), padded as the model gets it.
             shape: Its size (H, W) inside the padding.
+            max_gap: How many frames may be missing between the two.
 
         Returns:
-            False for an empty state, another video, a gap, a step back or another
-            frame size: nothing may be propagated across these.
+            False for an empty state, another video, a larger gap, a step back or
+            another frame size: nothing may be propagated across these.
         """
         return (
             self.key_image is not None
             and self.frame_id is not None
-            and (self.video_id, self.frame_id + 1) == (video_id, frame_id)
+            and self.video_id == video_id
+            and 1 <= frame_id - self.frame_id <= 1 + max_gap
             and self.key_image.shape == image.shape
             and self.key_shape == (shape[0], shape[1])
         )

@@ -12,26 +12,29 @@ from torch import Tensor, nn
 
 from dff.checkpoint import adapt_frame_state_dict
 
+from .algorithm import Algorithm1
 from .image_model import build_image_model, check_part, freeze
+from .key_frame import takes_frame
 from .preprocessor import VideoDataPreprocessor
 from .propagation import FeaturePropagation
-from .seam.feats import Feats
 from .seam.feature_seam import FeatureSeam
 from .seam.find_split import find_split
 from .seam.fit_flow import fit_flow, needs_fit
-from .seam.windows import cut, join_windows, shape_inside
 from .stream_state import StreamState, belongs_to_video
+from .stream_store import DEFAULT_MAX_STREAMS, StreamStore
 
 DEFAULT_PROPAGATION = dict(
     type='FeaturePropagation', flow_estimator=dict(type='ClassicalFlow')
 )
+DEFAULT_MAX_GAP = 3  # frames
 
 
 class DFFVideoModel(BaseModel):
     """Wrap an image model for Deep Feature Flow (paper Sec. 3, Fig. 2b).
 
     Training takes frame pairs; prediction takes frames in stream order (Algorithm
-    1), or pairs. See ``docs/design.md`` for the batch layout and the stream state.
+    1), or pairs. The stream of each video is found by its ``video_id``, so frames of
+    several videos may alternate. See ``docs/design.md`` for the layout of batches.
 
     Args:
         model: Image model, or its config.
@@ -46,14 +49,18 @@ class DFFVideoModel(BaseModel):
         split: Where N_feat ends, see :func:`find_split`. The flow network then gets
             its strides and scale channels from there. None is ``'auto'`` where a flow
             without weights names no strides, and the end of ``extract_feat`` elsewhere.
+        max_gap: How many frames of a video may be missing between two; the motion
+            bridges them. After a larger gap there is a new key frame.
+        max_streams: How many videos are remembered, see :class:`StreamStore`.
         data_preprocessor: Preprocessor for an image model whose config has none; this
             is how mmengine's Runner passes one from a config's top level.
         init_cfg: As in mmengine.
 
     Raises:
-        TypeError: If ``split`` is neither a number nor a name.
-        ValueError: If a frozen pattern matches nothing, or the model cannot be split
-            there.
+        TypeError: If ``split`` is neither a number nor a name, or ``max_gap`` or
+            ``max_streams`` no integer.
+        ValueError: If a frozen pattern matches nothing, the model cannot be split
+            there, or ``max_gap`` or ``max_streams`` is too small.
     """
 
     wrapped_name = ''
@@ -69,6 +76,8 @@ class DFFVideoModel(BaseModel):
         key_frame_scheduler: dict | Any = None,
         frozen_modules: Sequence[str] = (),
         split: int | str | None = None,
+        max_gap: int = DEFAULT_MAX_GAP,
+        max_streams: int = DEFAULT_MAX_STREAMS,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -107,7 +116,9 @@ class DFFVideoModel(BaseModel):
             key_frame_scheduler = MODELS.build(key_frame_scheduler)
         check_part('key_frame_scheduler', key_frame_scheduler, 'is_key_frame')
         self.key_frame_scheduler = key_frame_scheduler
-        self.stream = StreamState()
+        takes_frame(key_frame_scheduler)  # or raises
+        self.max_gap = _check_gap(max_gap)
+        self.streams = StreamStore(max_streams)
         self._frozen_names = freeze(self, frozen_modules)
         self.frozen_modules = tuple(frozen_modules)
         self.train(self.training)
@@ -123,12 +134,17 @@ class DFFVideoModel(BaseModel):
         """Where N_feat ends and N_task begins."""
         return FeatureSeam(self.image_model, split_point=self.split_point)
 
+    @property
+    def stream(self) -> StreamState:
+        """State of the frame that was predicted last, of whatever video."""
+        return self.streams.latest
+
     def reset_stream(self) -> None:
-        """Forget the video; the next frame is a key frame."""
-        self.stream.reset()
+        """Forget all videos; the next frame of each is a key frame."""
+        self.streams.clear()
 
     def train(self, mode: bool = True) -> 'DFFVideoModel':
-        """Set the mode; frozen parts stay in eval, and the stream is forgotten."""
+        """Set the mode; frozen parts stay in eval, and all videos are forgotten."""
         super().train(mode)
         for name in self._frozen_names:
             self.get_submodule(name).train(False)
@@ -217,63 +233,43 @@ class DFFVideoModel(BaseModel):
                 pair has no ``offset``.
         """
         return [
-            self._predict_frame(item, sample)
+            self.predict_frame(item, sample, self._state_of(sample))
             for item, sample in zip(inputs, data_samples, strict=True)
         ]
 
-    def _predict_frame(self, item: Tensor | dict[str, Tensor], sample: Any) -> Any:
-        """Predict one frame and advance the stream (Algorithm 1)."""
-        image = item['cur'] if isinstance(item, dict) else item
-        meta, state = sample.metainfo, self.stream
-        feats: Sequence[Feats]
-        if not self._is_in_a_video(meta):
-            self.reset_stream()
-            feats, offset = self._encode(image), 0
-        else:
-            new_key = self._find_new_key(item, meta)
-            if new_key is not None:
-                key, key_id = new_key
-                state.begin(
-                    key,
-                    self._encode(key),
-                    video_id=meta['video_id'],
-                    frame_id=key_id,
-                    shape=meta['img_shape'],
-                )
-            state.frame_id = meta['frame_id']
-            offset = state.offset
-            if offset:
-                feats, state.flow = self._propagate(image, meta['img_shape'])
-            else:
-                feats = state.key_feats
-        (result,) = self.seam.run('predict', image, feats, [sample])
-        result.set_metainfo(dict(is_key_frame=offset == 0, offset=offset))
-        return result
+    def predict_frame(
+        self, item: Tensor | dict[str, Tensor], sample: Any, state: StreamState
+    ) -> Any:
+        """Predict one frame of a stream whose state the caller holds.
 
-    def _find_new_key(
-        self, item: Tensor | dict[str, Tensor], meta: dict
-    ) -> tuple[Tensor, int] | None:
-        """Return the frame that becomes the key frame, None to keep the key.
+        Several threads may call this at the same time, each with a state of its own.
+
+        Args:
+            item: As one entry of ``inputs`` in :meth:`predict`.
+            sample: Its data sample.
+            state: State of its stream, which advances by this frame. Use it with this
+                model only; a change of the weights or the mode resets it.
 
         Returns:
-            The frame (1, 3, H, W) and its number in the video.
+            The data sample with predictions, ``is_key_frame`` and ``offset``.
+
+        Raises:
+            ValueError: As :meth:`predict`.
         """
-        state, video_id, frame_id = self.stream, meta['video_id'], meta['frame_id']
-        if isinstance(item, dict):
-            if 'offset' not in meta:
-                raise ValueError(
-                    'a test pair needs `offset` in its metainfo, which '
-                    f'VideoPairDataset sets; got {sorted(meta)}'
-                )
-            key_id = frame_id - meta['offset']
-            is_key = state.has_key(item['key'], video_id=video_id, frame_id=key_id)
-            return None if is_key else (item['key'], key_id)
-        continues = state.is_continued_by(
-            video_id=video_id, frame_id=frame_id, image=item, shape=meta['img_shape']
+        found = state if self._is_in_a_video(sample.metainfo) else None
+        self.streams.enter(found)
+        return self._algorithm.predict(item, sample, found)
+
+    @property
+    def _algorithm(self) -> Algorithm1:
+        return Algorithm1(
+            self.seam, self.propagation, self.key_frame_scheduler, self.max_gap
         )
-        if continues and not self.key_frame_scheduler.is_key_frame(state, frame_id):
-            return None
-        return item, frame_id
+
+    def _state_of(self, sample: Any) -> StreamState:
+        """Return the remembered state of a frame's video; an empty one for an image."""
+        video_id = sample.metainfo.get('video_id')
+        return StreamState() if video_id is None else self.streams.find(video_id)
 
     def _is_in_a_video(self, meta: dict) -> bool:
         is_in_a_video = belongs_to_video(meta)
@@ -289,33 +285,10 @@ class DFFVideoModel(BaseModel):
             )
         return is_in_a_video
 
-    def _encode(self, image: Tensor) -> list[Feats]:
-        """Run N_feat on each window of an image (1, 3, H, W)."""
-        return [self.seam.head(cut(image, w)) for w in self.seam.windows(image)]
 
-    def _propagate(
-        self, image: Tensor, shape: Sequence[int]
-    ) -> tuple[list[Feats], Tensor]:
-        """Carry the key features to an image, each window by a flow of its own.
-
-        Args:
-            image: Current frame (1, 3, H, W).
-            shape: Its size (H, W) inside the padding.
-
-        Returns:
-            Features, one entry per window, and the flow (1, 2, h, w) of the image.
-        """
-        key, windows = self.stream.key_image, self.seam.windows(image)
-        assert key is not None  # the caller has made one
-        feats, flows = [], []
-        for window, key_feats in zip(windows, self.stream.key_feats, strict=True):
-            carried, flow = self.propagation(
-                key_feats,
-                cut(image, window),
-                cut(key, window),
-                img_shapes=[shape_inside(shape, window)],
-            )
-            feats.append(carried)
-            flows.append(flow.detach())
-        stride = self.propagation.flow_estimator.flow_stride
-        return feats, join_windows(flows, windows, size=image.shape[-2:], stride=stride)
+def _check_gap(max_gap: int) -> int:
+    if isinstance(max_gap, bool) or not isinstance(max_gap, int):
+        raise TypeError(f'max_gap must be an integer, got {max_gap!r}')
+    if max_gap < 0:
+        raise ValueError(f'max_gap must be at least 0, got {max_gap}')
+    return max_gap
