@@ -1,116 +1,13 @@
 import cv2
-import numpy as np
 import pytest
 import torch
 from mmdet.apis import inference_detector
-from mmengine.config import Config
 from mmengine.dataset import Compose
+from small_inferencers import CLASSES, PIPELINE, same, video
 from torch import nn
 
 import dff  # noqa: F401
 from dff.apis import VideoInferencer
-
-CLASSES = ('cat', 'dog')
-PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(96, 64), keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_shape', 'ori_shape', 'scale_factor')),
-]
-DETECTOR = dict(
-    type='RetinaNet',
-    data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_size_divisor=32,
-    ),
-    backbone=dict(
-        type='MobileNetV2',
-        widen_factor=0.25,
-        out_indices=(4,),
-        act_cfg=dict(type='ReLU'),
-    ),
-    neck=dict(type='FPN', in_channels=[24], out_channels=16, num_outs=1),
-    bbox_head=dict(
-        type='RetinaHead',
-        num_classes=2,
-        in_channels=16,
-        stacked_convs=1,
-        feat_channels=16,
-        anchor_generator=dict(
-            type='AnchorGenerator', scales=[2, 4], ratios=[1.0], strides=[16]
-        ),
-        bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
-    ),
-    test_cfg=dict(
-        nms_pre=100,
-        min_bbox_size=0,
-        score_thr=0.0,
-        nms=dict(type='nms', iou_threshold=0.5),
-        max_per_img=20,
-    ),
-)
-
-
-def make_config(model):
-    dataset = dict(
-        type='VideoPairDataset',
-        dataset=dict(type='CocoDataset', metainfo=dict(classes=CLASSES), pipeline=[]),
-        pipeline=PIPELINE,
-        test_mode=True,
-    )
-    loader = dict(batch_size=1, dataset=dataset)
-    return Config(dict(default_scope='mmdet', model=model, test_dataloader=loader))
-
-
-@pytest.fixture
-def frame_cfg():
-    return make_config(DETECTOR)
-
-
-@pytest.fixture
-def dff_cfg():
-    flow = dict(type='FlowNetS', width=0.0625, strides=[16], scale_channels=16)
-    return make_config(
-        dict(
-            type='DFFVideoDetector',
-            detector=DETECTOR,
-            propagation=dict(type='FeaturePropagation', flow_estimator=flow),
-            key_frame_scheduler=dict(type='FixedKeyFrameScheduler', interval=3),
-        )
-    )
-
-
-@pytest.fixture
-def checkpoint(frame_cfg, tmp_path):
-    """Weights of the image model that tell images apart."""
-    torch.manual_seed(0)
-    model = VideoInferencer(frame_cfg).model
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the statistics of the batch below
-    model.train()
-    with torch.no_grad():
-        model.extract_feat(torch.randn(4, 3, 64, 96))
-    path = tmp_path / 'frame.pth'
-    meta = dict(dataset_meta=dict(CLASSES=('one', 'two'), palette=[(1, 2, 3)] * 2))
-    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
-    return path
-
-
-def video(count, *, size=(72, 100), seed=0):
-    rng = np.random.default_rng(seed)
-    canvas = cv2.GaussianBlur(rng.integers(0, 255, (200, 300, 3), np.uint8), (0, 0), 2)
-    return [canvas[i : i + size[0], 2 * i : 2 * i + size[1]] for i in range(count)]
-
-
-def same(a, b):
-    a, b = a.pred_instances, b.pred_instances
-    return all(torch.equal(a[name], b[name]) for name in ('bboxes', 'scores', 'labels'))
 
 
 def test_stock_model_gives_what_mmdet_gives(frame_cfg, checkpoint):

@@ -1,16 +1,15 @@
 """Run a video or image model on the frames of a source."""
 
 import logging
-import time
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from dff.checkpoint import weights_of
 from dff.models.wrap import is_video_config, read_config, wrap_config
 
+from .stream import Stream
 from .video_source import Frame, open_frames
 
 FILE_LOADERS = ('LoadImageFromFile', 'LoadImageFromWebcam')
@@ -30,8 +30,9 @@ class VideoInferencer:
     """Predict the frames of videos, one at a time.
 
     A video of any length needs the memory of one frame. Every call starts a new video
-    with a key frame. Image models of MMDetection and MMSegmentation work, too: each
-    frame is then a key frame.
+    with a key frame; several may be iterated in turn, or from several threads. See
+    `open_stream` to pass the frames yourself. Image models of MMDetection and
+    MMSegmentation work, too: each frame is then a key frame.
 
     >>> inferencer = VideoInferencer('dff::vid/dff_rfcn_r101_vid.py', 'dff.pth')
     >>> for sample in inferencer('street.mp4'):
@@ -77,7 +78,7 @@ class VideoInferencer:
             )
         self.dataset_meta = meta or _config_metainfo(dataset)
         self.model.to(device).eval()
-        self._videos = 0
+        self._videos = count()  # next() is atomic, for threads that open streams
 
     def __call__(self, source: Any) -> Iterator[BaseDataElement]:
         """Predict every frame of `source` (see `open_frames`).
@@ -95,13 +96,33 @@ class VideoInferencer:
     def with_images(self, source: Any) -> Iterator[tuple[np.ndarray, BaseDataElement]]:
         """Like a call, but yield (frame, data sample), frame BGR uint8 (H, W, 3)."""
         frames = open_frames(source)
-        video_id, self._videos = self._videos, self._videos + 1
-        video = dict(video_id=video_id, video_name=Path(frames.name).stem)
-        return self._run(frames, video)
+        return self._run(frames, self._open(Path(frames.name).stem, any_size=True))
+
+    def open_stream(self, name: str | None = None, *, any_size: bool = False) -> Stream:
+        """Begin a video whose frames the caller passes one at a time.
+
+        Any number of streams may be open at a time, on one thread or several.
+
+        >>> with inferencer.open_stream() as stream:
+        ...     sample = stream(image)
+
+        Args:
+            name: Name of the video; None is `stream` and a number.
+            any_size: Whether a frame of another size starts a new key frame. Otherwise
+                it is an error unless `stream.reset()` is called before.
+        """
+        return self._open(name, any_size=any_size)
+
+    def _open(self, name: str | None, **options: Any) -> Stream:
+        video_id = next(self._videos)
+        name = f'stream {video_id}' if name is None else name
+        return Stream(
+            self.model, self.pipeline, video_id=video_id, name=name, **options
+        )
 
     @property
     def flow(self) -> Tensor | None:
-        """Flow (1, 2, h, w) of the last frame, in pixels of its own map.
+        """Flow (1, 2, h, w) of the last frame of all videos, in pixels of its own map.
 
         One cell is `flow_stride` pixels of the input of the model. The flow of a key
         frame is None.
@@ -115,36 +136,13 @@ class VideoInferencer:
         propagation = getattr(self.model, 'propagation', None)
         return None if propagation is None else propagation.flow_estimator.flow_stride
 
+    @staticmethod
     def _run(
-        self, frames: Iterable[Frame], video: dict
+        frames: Iterable[Frame], stream: Stream
     ) -> Iterator[tuple[np.ndarray, BaseDataElement]]:
-        for frame_id, frame in enumerate(frames):
-            yield frame.image, self._predict(frame, dict(video, frame_id=frame_id))
-
-    @torch.no_grad()
-    def _predict(self, frame: Frame, metainfo: dict) -> BaseDataElement:
-        start = self._now()
-        # a copy: transforms may change the image, but it belongs to the caller
-        inputs = dict(img=frame.image.copy(), img_id=metainfo['frame_id'], **metainfo)
-        data = self.pipeline(dict(inputs, is_labelled=False))
-        if data is None:
-            raise ValueError(
-                f'the test pipeline rejected frame {metainfo["frame_id"]} of '
-                f'{metainfo["video_name"]}'
-            )
-        metainfo = dict(metainfo, is_labelled=False, img_path=frame.path)
-        data['data_samples'].set_metainfo(metainfo)
-        sample = self.model.test_step(pseudo_collate([data]))[0]
-        if 'is_key_frame' not in sample.metainfo:
-            sample.set_metainfo(dict(is_key_frame=True, offset=0))
-        sample.set_metainfo(dict(inference_seconds=self._now() - start))
-        return sample
-
-    def _now(self) -> float:
-        """Return the time in seconds, after the device has finished its work."""
-        if next(self.model.parameters()).is_cuda:
-            torch.cuda.synchronize()
-        return time.perf_counter()
+        with stream:
+            for frame in frames:
+                yield frame.image, stream(frame.image, path=frame.path)
 
 
 def _warn(message: str) -> None:

@@ -1,15 +1,13 @@
-"""Run a model on a video whose frames the caller passes one at a time."""
-
-from collections.abc import Iterator
-
-import numpy as np
-from mmengine.structures import BaseDataElement
+"""The former name of streams."""
 
 from .inferencer import VideoInferencer
+from .stream import Stream
 
 
-class OneByOne:
-    """Run a model on a video whose frames the caller passes one at a time.
+def OneByOne(inferencer: VideoInferencer) -> Stream:
+    """Open a stream in which a frame of another size starts a new key frame.
+
+    It was a class before there were streams; see `VideoInferencer.open_stream`.
 
     >>> predict = OneByOne(VideoInferencer('CONFIG.py', 'CHECKPOINT.pth'))
     >>> sample = predict(image)
@@ -17,23 +15,4 @@ class OneByOne:
     Args:
         inferencer: Inferencer of the model. All frames belong to one new video.
     """
-
-    def __init__(self, inferencer: VideoInferencer) -> None:
-        self._next: list[np.ndarray] = []
-        self._results = inferencer(self._frames())
-
-    def __call__(self, image: np.ndarray) -> BaseDataElement:
-        """Predict the next frame.
-
-        Args:
-            image: (H, W, 3) BGR uint8.
-
-        Returns:
-            The data sample with predictions, see `VideoInferencer`.
-        """
-        self._next.append(image)
-        return next(self._results)
-
-    def _frames(self) -> Iterator[np.ndarray]:
-        while True:
-            yield self._next.pop()
+    return inferencer.open_stream('frames', any_size=True)
