@@ -42,8 +42,10 @@ def build(name, split, flow_estimator=FLOWNET, **options):
     return model.eval()
 
 
+PYRAMID = (8, 16, 32, 64, 128)
 CASES = [
-    ('dff_retinanet_r50_fpn_vid', 'scores', (8, 16, 32, 64, 128)),
+    ('dff_retinanet_r50_fpn_vid', 'scores', PYRAMID),
+    ('dff_yolox_s_vid', 'last', (8, 16, 32)),
     ('dff_yolox_s_vid', 'auto', (8, 16, 32)),
     ('dff_centernet_r18_vid', 'auto', (4,)),
     ('dff_cascade-rcnn_r50_fpn_vid', 'auto', (4, 8, 16, 32, 64)),
@@ -52,8 +54,13 @@ CASES = [
     ('fcn', 'last', (8, 8)),  # the decode head, the auxiliary head
     pytest.param('fcn', 'scores', (8, 8), marks=slow),
     ('segformer', 'auto', (4,)),
-    pytest.param('dff_fcos_r50_fpn_vid', 'scores', (8, 16, 32, 64, 128), marks=slow),
-    pytest.param('dff_atss_r50_fpn_vid', 'auto', (8, 16, 32, 64, 128), marks=slow),
+    pytest.param('dff_retinanet_r50_fpn_vid', 'last', PYRAMID, marks=slow),
+    pytest.param('dff_fcos_r50_fpn_vid', 'last', PYRAMID, marks=slow),
+    pytest.param('dff_atss_r50_fpn_vid', 'last', PYRAMID, marks=slow),
+    pytest.param('dff_rtmdet_tiny_vid', 'last', (8, 16, 32), marks=slow),
+    pytest.param('dff_centernet_r18_vid', 'last', (4,), marks=slow),
+    pytest.param('dff_fcos_r50_fpn_vid', 'scores', PYRAMID, marks=slow),
+    pytest.param('dff_atss_r50_fpn_vid', 'auto', PYRAMID, marks=slow),
     pytest.param('dff_rtmdet_tiny_vid', 'auto', (8, 16, 32), marks=slow),
     pytest.param('dff_mask-rcnn_r50_fpn_masks', 'auto', (4, 8, 16, 32, 64), marks=slow),
     pytest.param('dff_dino-4scale_r50_vid', 'auto', (8, 16, 32, 64), marks=slow),
@@ -101,14 +108,21 @@ def test_n_task_of_a_segmentor_is_one_layer_or_none(split, layers):
     assert learned_layers_run_on_a_propagated_frame(model, batch) == layers
 
 
-@pytest.mark.parametrize('name', ['dff_retinanet_r50_fpn_vid', 'dff_yolox_s_vid'])
-def test_no_layer_of_a_dense_head_runs_on_a_propagated_frame(name):
-    model = build(name, 'scores')
+@pytest.mark.parametrize(
+    'name, split, layers',
+    [
+        ('dff_retinanet_r50_fpn_vid', 'scores', set()),
+        ('dff_fcos_r50_fpn_vid', 'last', {'conv_cls', 'conv_reg', 'conv_centerness'}),
+    ],
+)
+def test_n_task_of_a_dense_head_is_one_layer_or_none(name, split, layers):
+    model = build(name, split)
 
     def batch(index):
         return make_stream(model, SIZE, [(index, 'a', index)])
 
-    assert learned_layers_run_on_a_propagated_frame(model, batch) == set()
+    found = learned_layers_run_on_a_propagated_frame(model, batch)
+    assert found == {f'bbox_head.{layer}' for layer in layers}
 
 
 def test_boxes_move_with_the_flow_on_a_shifting_video():
@@ -196,7 +210,6 @@ def test_pidnet_trains_behind_its_scores():
     'name, split, flow, message',
     [
         ('pidnet', 'last', FLOWNET, "'last' is not possible .* has .*'scores'"),
-        ('dff_fcos_r50_fpn_vid', 'last', FLOWNET, "'last' is not possible for FCOS"),
         (
             'fcn',
             'scores',

@@ -3,7 +3,7 @@
 Shapes: N images, H, W image, C channels, h, w a map.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,7 +11,9 @@ from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
 from .feats import Feats, Wanted
+from .last_layers import ByMode, multiply_adds, run_after, run_before
 from .nested import pack, unpack
+from .probe import Probe
 from .views import view_of
 
 
@@ -37,6 +39,53 @@ class BehindDenseHead:
         """Return a view of the model whose head takes its input as its raw output."""
         head = view_of(model.bbox_head, forward=lambda outputs: outputs)
         return view_of(model, bbox_head=head)
+
+
+@dataclass(frozen=True)
+class BeforeLastLayers:
+    """N_feat ends in front of the last learned layers of a one-stage head.
+
+    The outputs of its towers are propagated. As with :class:`BehindDenseHead`, boxes
+    move with their cells.
+
+    Attributes:
+        layers: The last layers in eval mode, and those in training.
+    """
+
+    layers: ByMode
+
+    def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
+        """Run N_feat; see :meth:`SplitPoint.head`."""
+        layers = self.layers[model.bbox_head.training]
+        maps, record = run_before(model.bbox_head, layers, model.extract_feat(images))
+        feats = pack(maps, images.shape[-2:])
+        return replace(feats, form=(feats.form, record))
+
+    def tail(self, model: nn.Module, feats: Feats) -> Any:
+        """Return the maps, and how the last layers read them."""
+        form, record = feats.form
+        return unpack(replace(feats, form=form)), record
+
+    def view(self, model: nn.Module) -> nn.Module:
+        """Return a view of the model whose head starts at its last layers."""
+        head, layers = model.bbox_head, self.layers[model.bbox_head.training]
+        view = view_of(head, forward=lambda given: run_after(head, layers, *given))
+        return view_of(model, bbox_head=view)
+
+    def multiply_adds(self, model: nn.Module, feats: Feats) -> int:
+        """Count the multiply-adds of the last layers in eval mode on one image."""
+        maps, record = self.tail(model, feats)
+        return multiply_adds(model.bbox_head, self.layers[False], maps, record)
+
+
+def before_last_layers(probe: Probe) -> BeforeLastLayers:
+    """Find the last layers of a one-stage detector.
+
+    Raises:
+        ValueError: If its head cannot be run from there on.
+    """
+    head = probe.model.bbox_head
+    return BeforeLastLayers(layers=probe.last_layers(head, probe.extract_feat()))
 
 
 class RPNOutputs(tuple):

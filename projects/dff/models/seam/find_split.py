@@ -5,25 +5,34 @@ hardly matters for accuracy (Tab. 5). ``'last'`` and ``'scores'`` do the same fo
 models, whose whole heads would otherwise run on every frame.
 """
 
-import torch
+import logging
+from collections.abc import Callable
+
 from mmdet.models.detectors import SingleStageDetector, TwoStageDetector
 from mmdet.models.detectors.base_detr import DetectionTransformer
 from mmengine.logging import print_log
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import CascadeEncoderDecoder, EncoderDecoder
-from torch import Tensor, nn
+from torch import nn
 
 from dff.models.rfcn.detector import RFCN
 
-from .detector_splits import BehindDenseHead, BehindEncoder, BehindRPN
-from .feats import Feats, Wanted
-from .fit_flow import NAMED_SPLITS, PROBE_SIDE, in_eval_mode
+from .detector_splits import (
+    BehindDenseHead,
+    BehindEncoder,
+    BehindRPN,
+    before_last_layers,
+)
+from .fit_flow import NAMED_SPLITS
 from .paper_splits import InsideBackbone, SplitPoint, has_score_layers, numbered_splits
-from .segmentor_splits import AtClassifier, BehindPixelDecoder, heads_in
+from .probe import Probe
+from .segmentor_splits import (
+    AtClassifier,
+    BehindPixelDecoder,
+    before_classifier,
+    heads_in,
+)
 from .staged_backbone import StagedBackbone
-from .views import view_of
-
-TAPS = 4  # multiply-adds per warped value, bilinear
 
 
 def find_split(model: nn.Module, split: int | str | None) -> SplitPoint | None:
@@ -80,8 +89,8 @@ def find_split(model: nn.Module, split: int | str | None) -> SplitPoint | None:
     return places[split]
 
 
-def late_splits(model: nn.Module) -> dict[str, SplitPoint]:
-    """Return the split points of a model behind ``extract_feat``, by name.
+def late_splits(model: nn.Module) -> dict[str, Callable[[Probe], SplitPoint]]:
+    """Return what makes the split points of a model behind ``extract_feat``, by name.
 
     ``'last'`` is in front of the last learned layers, ``'scores'`` behind them. Where
     N_task has other learned layers, too (RoI heads, decoders of transformers), both
@@ -97,7 +106,7 @@ def late_splits(model: nn.Module) -> dict[str, SplitPoint]:
     if isinstance(model, TwoStageDetector):
         return _both(BehindRPN()) if model.with_rpn else {}
     if isinstance(model, SingleStageDetector):
-        return {'scores': BehindDenseHead()}
+        return {'last': before_last_layers, 'scores': lambda _: BehindDenseHead()}
     is_plain = isinstance(model, EncoderDecoder) and not isinstance(
         model, CascadeEncoderDecoder
     )
@@ -108,14 +117,14 @@ def late_splits(model: nn.Module) -> dict[str, SplitPoint]:
     heads = list(heads_in(model))
     if not all(isinstance(head, BaseDecodeHead) for head in heads):
         return {}
-    splits: dict[str, SplitPoint] = {'scores': AtClassifier(is_behind=True)}
-    if _end_in_classifier(model):
-        splits['last'] = AtClassifier(is_behind=False)
-    return splits
+    return {
+        'last': before_classifier,
+        'scores': lambda _: AtClassifier(is_behind=True),
+    }
 
 
-def _both(split_point: SplitPoint) -> dict[str, SplitPoint]:
-    return {'last': split_point, 'scores': split_point}
+def _both(split_point: SplitPoint) -> dict[str, Callable[[Probe], SplitPoint]]:
+    return {'last': lambda _: split_point, 'scores': lambda _: split_point}
 
 
 def _find_named(model: nn.Module, name: str) -> SplitPoint | None:
@@ -129,23 +138,29 @@ def _find_named(model: nn.Module, name: str) -> SplitPoint | None:
     """
     if name == 'backbone' or (name == 'auto' and _is_of_the_paper(model)):
         return None
-    splits, refusals = {}, []
-    for key, split_point in late_splits(model).items():
-        reason = _refusal(model, split_point)
-        if reason is None:
-            splits[key] = split_point
+    probe = Probe(model)
+    splits: dict[str, SplitPoint] = {}
+    refusals: dict[str, str] = {}
+    for key, make in late_splits(model).items():
+        split_point, reason = probe.attempt(make)
+        if split_point is None:
+            refusals[key] = reason
         else:
-            refusals.append(f'{key!r}: {reason}')
+            splits[key] = split_point
     if name in splits:
         return splits[name]
-    why = '; '.join(refusals) or 'its head is of no known form'
     if name == 'auto' and splits:
-        return min(splits.values(), key=lambda split: _cost(model, split))
+        return probe.cheapest(list(splits.values()))
+    why = '; '.join(f'{key!r}: {reason}' for key, reason in refusals.items())
+    why = why or 'its head is of no known form'
     if name == 'auto':
+        share = probe.share_behind_backbone()
+        cost = '' if share is None else f', {share:.0%} of the multiply-adds,'
         print_log(
-            f'{type(model).__name__} is split at the end of extract_feat, so that its '
-            f'whole head runs on every frame ({why})',
+            f'{type(model).__name__} is split at the end of extract_feat: all that '
+            f'follows{cost} runs on every frame ({why})',
             'current',
+            logging.WARNING,
         )
         return None
     raise ValueError(
@@ -157,66 +172,3 @@ def _find_named(model: nn.Module, name: str) -> SplitPoint | None:
 def _is_of_the_paper(model: nn.Module) -> bool:
     """Return whether N_task is one layer of weights at the end of ``extract_feat``."""
     return hasattr(model, 'backbone') and has_score_layers(model)
-
-
-def _end_in_classifier(model: nn.Module) -> bool:
-    """Try whether all heads return what ``cls_seg`` returns, in both modes."""
-    for head in heads_in(model):
-        if type(head).cls_seg is not BaseDecodeHead.cls_seg:
-            return False
-    return all(_classifier_is_last(model, training=mode) for mode in (False, True))
-
-
-def _classifier_is_last(model: nn.Module, *, training: bool) -> bool:
-    backbone = view_of(model.backbone, training=training)
-    try:
-        with torch.no_grad(), in_eval_mode(model):
-            outputs = view_of(model, backbone=backbone).extract_feat(_probe(model))
-            for head in heads_in(model):
-                marks: list[Tensor] = []
-
-                def classify(feat: Tensor, marks=marks, head=head) -> Tensor:
-                    marks.append(head.cls_seg(feat))
-                    return marks[-1]
-
-                view = view_of(head, cls_seg=classify, training=training)
-                result = view.forward(outputs)
-                if not marks or result is not marks[-1]:
-                    return False
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
-        return False
-    return True
-
-
-def _refusal(model: nn.Module, split_point: SplitPoint) -> str | None:
-    """Return why a model cannot be split there, None if it can."""
-    try:
-        _run_head(model, split_point)
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
-        return f'{type(error).__name__}: {error}'
-    return None
-
-
-def _run_head(
-    model: nn.Module, split_point: SplitPoint, *, training: bool = True
-) -> Feats:
-    with torch.no_grad(), in_eval_mode(model):
-        return split_point.head(model, _probe(model), Wanted(training, _unknown))
-
-
-def _probe(model: nn.Module) -> Tensor:
-    return next(model.parameters()).new_zeros(1, 3, PROBE_SIDE, PROBE_SIDE)
-
-
-def _cost(model: nn.Module, split_point: SplitPoint) -> float:
-    """Count what a propagated frame costs: warped values and the classifier."""
-    feats = _run_head(model, split_point, training=False)
-    cost = TAPS * sum(feat.numel() for feat in feats.maps.values())
-    if isinstance(split_point, AtClassifier) and not split_point.is_behind:
-        (feat,) = feats.maps.values()
-        cost += model.decode_head.conv_seg.weight.numel() * feat[0, 0].numel()
-    return cost
-
-
-def _unknown(*, training: bool) -> range:
-    return range(0)

@@ -62,7 +62,7 @@ def pack(outputs: Any, size: Sequence[int]) -> Feats:
         TypeError: If something in ``outputs`` is no map.
         ValueError: If a map is no grid over the image, see :func:`stride_of`.
     """
-    leaves = list(_leaves(outputs))
+    leaves = list(leaves_of(outputs))
     for leaf in leaves:
         if not isinstance(leaf, Tensor) or leaf.ndim != 4:
             kind = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf)
@@ -79,7 +79,7 @@ def pack(outputs: Any, size: Sequence[int]) -> Feats:
         parts = [leaves[i] for i in members]
         maps[level] = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     places = iter(slots)
-    form = _replace_leaves(outputs, lambda _: next(places))
+    form = replace_leaves(outputs, lambda _: next(places))
     return Feats(maps, num_levels=len(maps), form=form)
 
 
@@ -93,7 +93,7 @@ def unpack(feats: Feats) -> Any:
         # mmcv's RoI align reads maps that are not contiguous wrongly, without an error.
         return feat[:, slot.start : slot.stop].contiguous()
 
-    return _replace_leaves(feats.form, take)
+    return replace_leaves(feats.form, take)
 
 
 def pack_parts(parts: Mapping[str, Any], size: Sequence[int]) -> Feats:
@@ -124,20 +124,22 @@ def unpack_parts(feats: Feats) -> dict[str, Any]:
     return parts
 
 
-def _leaves(node: Any) -> Iterator[Any]:
+def leaves_of(node: Any) -> Iterator[Any]:
+    """Yield what is in tuples, lists and dicts of any depth, but no None."""
     if isinstance(node, dict):
         node = list(node.values())
     if isinstance(node, (tuple, list)):
         for value in node:
-            yield from _leaves(value)
+            yield from leaves_of(value)
     elif node is not None:
         yield node
 
 
-def _replace_leaves(node: Any, function: Callable[[Any], Any]) -> Any:
+def replace_leaves(node: Any, function: Callable[[Any], Any]) -> Any:
+    """Return the same tuples, lists and dicts of what ``function`` returns."""
     if isinstance(node, dict):
-        return {k: _replace_leaves(v, function) for k, v in node.items()}
+        return {k: replace_leaves(v, function) for k, v in node.items()}
     if isinstance(node, (tuple, list)):
-        values = [_replace_leaves(value, function) for value in node]
+        values = [replace_leaves(value, function) for value in node]
         return values if isinstance(node, list) else tuple(values)
     return None if node is None else function(node)

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
 from .feats import Feats, Wanted
+from .fit_flow import in_eval_mode
 from .nested import pack, pack_parts, unpack, unpack_parts
+from .probe import Probe
 from .views import view_of
 
 
@@ -67,10 +71,47 @@ class AtClassifier:
             views['auxiliary_head'] = stack
         return view_of(model, **views)
 
+    def multiply_adds(self, model: nn.Module, feats: Feats) -> int:
+        """Count the multiply-adds of the classifier on one image."""
+        if self.is_behind:
+            return 0
+        (feat,) = feats.maps.values()
+        return model.decode_head.conv_seg.weight.numel() * feat[0, 0].numel()
+
     def _view_of_head(self, name: str, head: nn.Module) -> nn.Module:
         if self.is_behind:
             return view_of(head, forward=lambda maps: maps[name])
         return view_of(head, forward=lambda maps: head.cls_seg(maps[name]))
+
+
+def before_classifier(probe: Probe) -> AtClassifier:
+    """Return the split in front of ``cls_seg``.
+
+    Raises:
+        ValueError: If a head does other things behind it, in one of the modes.
+    """
+    for training in (False, True):
+        outputs = probe.extract_feat(training=training)
+        for head in heads_in(probe.model):
+            if not _ends_in_classifier(head, outputs, training=training):
+                raise ValueError(
+                    f'{type(head).__name__} does not return what its cls_seg returns'
+                )
+    return AtClassifier(is_behind=False)
+
+
+def _ends_in_classifier(head: nn.Module, outputs: Any, *, training: bool) -> bool:
+    marks: list[Tensor] = []
+
+    def classify(feat: Tensor) -> Tensor:
+        marks.append(head.cls_seg(feat))
+        return marks[-1]
+
+    with torch.no_grad(), in_eval_mode(head):
+        view = view_of(head, cls_seg=classify, training=training)
+        result = view.forward(outputs)
+    is_stock = type(head).cls_seg is BaseDecodeHead.cls_seg
+    return is_stock and bool(marks) and result is marks[-1]
 
 
 @dataclass(frozen=True)
