@@ -166,7 +166,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     install_requires=read_requirements('runtime'),
-    extras_require={'tests': read_requirements('tests')},
+    extras_require={name: read_requirements(name) for name in ('tests', 'video')},
     package_dir={'': 'projects'},
     packages=find_packages('projects', include=['dff', 'dff.*']),
     ext_modules=[make_extension()],

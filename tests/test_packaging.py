@@ -251,7 +251,7 @@ def closure(names):
 
 def test_every_package_is_pinned_to_the_installed_version():
     lines = []
-    for name in ('runtime', 'tests', 'mminstall'):
+    for name in ('runtime', 'tests', 'video', 'mminstall'):
         text = (ROOT / f'requirements/{name}.txt').read_text(encoding='utf-8')
         lines += [line.split('#')[0].strip() for line in text.splitlines()]
     pins = read_pins()
