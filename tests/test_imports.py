@@ -25,12 +25,20 @@ FLOORS = {
     'datasets': ['files', 'random_state'],
     'datasets.flow': ['files', 'datasets'],
     'visualization': ['files'],
+    'video': [],
     'evaluation': ['files', 'checkpoint'],
     'engine': ['*'],
     'apis': ['*'],
     'checks': ['*'],
     'cost': ['*'],
-    'converters': ['files', 'checkpoint', 'models.flow', 'datasets', 'datasets.flow'],
+    'converters': [
+        'files',
+        'checkpoint',
+        'models.flow',
+        'datasets',
+        'datasets.flow',
+        'video',
+    ],
 }
 
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from dff.checkpoint import weights_of
 from dff.models.wrap import is_video_config, read_config, wrap_config
+from dff.video import Frame, open_frames
 
 from .stream import Stream
-from .video_source import Frame, open_frames
 
 FILE_LOADERS = ('LoadImageFromFile', 'LoadImageFromWebcam')
 
@@ -80,22 +80,29 @@ class VideoInferencer:
         self.model.to(device).eval()
         self._videos = count()  # next() is atomic, for threads that open streams
 
-    def __call__(self, source: Any) -> Iterator[BaseDataElement]:
-        """Predict every frame of `source` (see `open_frames`).
+    def __call__(self, source: Any, **options: Any) -> Iterator[BaseDataElement]:
+        """Predict every frame of `source`.
+
+        Args:
+            source: See `open_frames`.
+            options: Options of `open_frames`, such as `on_damage`.
 
         Returns:
             An iterator of data samples with predictions and the metainfo `video_id`,
-            `video_name`, `frame_id`, `is_key_frame`, `offset` (i - k) and
-            `inference_seconds` (time of test pipeline and model, without reading).
+            `video_name`, `frame_id`, `time` (seconds or None), `is_damaged`,
+            `is_key_frame`, `offset` (i - k) and `inference_seconds` (time of test
+            pipeline and model, without reading).
 
         Raises:
             FileNotFoundError, ValueError, TypeError: See `open_frames`.
         """
-        return (sample for _, sample in self.with_images(source))
+        return (sample for _, sample in self.with_images(source, **options))
 
-    def with_images(self, source: Any) -> Iterator[tuple[np.ndarray, BaseDataElement]]:
+    def with_images(
+        self, source: Any, **options: Any
+    ) -> Iterator[tuple[np.ndarray, BaseDataElement]]:
         """Like a call, but yield (frame, data sample), frame BGR uint8 (H, W, 3)."""
-        frames = open_frames(source)
+        frames = open_frames(source, **options)
         return self._run(frames, self._open(Path(frames.name).stem, any_size=True))
 
     def open_stream(self, name: str | None = None, *, any_size: bool = False) -> Stream:
@@ -142,7 +149,11 @@ class VideoInferencer:
     ) -> Iterator[tuple[np.ndarray, BaseDataElement]]:
         with stream:
             for frame in frames:
-                yield frame.image, stream(frame.image, path=frame.path)
+                if frame.starts_anew:
+                    stream.reset()
+                sample = stream(frame.image, frame_id=frame.index, path=frame.path)
+                sample.set_metainfo(dict(time=frame.time, is_damaged=frame.is_damaged))
+                yield frame.image, sample
 
 
 def _warn(message: str) -> None:

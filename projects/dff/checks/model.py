@@ -181,9 +181,7 @@ def check_oracle_flow(model: nn.Module, size: tuple[int, int]) -> str | None:
         seam = model.seam
         feats = [seam.head(cut(image, window)) for window in seam.windows(image)]
         moved = [shift_levels(part, dx, dy, strides=strides) for part in feats]
-        labelled = [sample.clone()]
-        (found,) = seam.run('predict', image, moved, labelled, is_propagated=True)
-        return found
+        return seam.run('predict', image, moved, [sample.clone()])[0]
 
     problem = describe_difference(results[1], wanted(*shift), tolerance=TOLERANCE)
     if problem:

@@ -202,9 +202,7 @@ def _time_parts(model, frames, timings, watch) -> None:
         lambda: propagation.warp(feats, propagation.fields(*found, feats))
     )
     timings.warp.append(seconds)
-    seconds, _ = watch.time(
-        lambda: seam.run('predict', cur, feats, [sample], is_propagated=True)
-    )
+    seconds, _ = watch.time(lambda: seam.run('predict', cur, feats, [sample]))
     timings.n_task.append(seconds)
 
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dff.apis.video_source import open_frames
+from dff.video import open_frames
 
 
 def gray_level(frame):
@@ -98,29 +98,78 @@ def test_empty_and_unreadable_videos_are_named(tmp_path):
         open_frames(path)
 
 
-def test_frame_of_a_cut_video_is_named(tmp_path):
-    path = write_video(tmp_path / 'cut.avi', noise=100)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-    frames = open_frames(path)
-    read = []
-    with pytest.raises(ValueError, match=r'cut\.avi: frame (\d+) of 20 cannot') as info:
-        for frame in frames:
-            read.append(frame)
-    assert 0 < len(read) < 20 and f'frame {len(read)} of' in str(info.value)
-
-
 def test_unreadable_image_is_named(tmp_path):
     write_images(tmp_path, [1, 2], ['0.png', '2.png'])
     (tmp_path / '1.png').write_bytes(b'no image')
-    frames = iter(open_frames(tmp_path))
+    frames = iter(open_frames(tmp_path, on_damage='raise'))
     next(frames)
-    with pytest.raises(ValueError, match=r'1\.png \(frame 1\) cannot be read'):
+    with pytest.raises(ValueError, match=r'frame 1 cannot be read: .*1\.png'):
         next(frames)
-    frames = open_frames(tmp_path)
+    frames = open_frames(tmp_path, on_damage='raise')
     (tmp_path / '0.png').unlink()
-    with pytest.raises(FileNotFoundError, match=r'0\.png \(frame 0\) does not exist'):
+    with pytest.raises(ValueError, match=r'frame 0 .*0\.png does not exist'):
         next(iter(frames))
+
+
+def test_unreadable_image_is_a_gap(tmp_path):
+    write_images(tmp_path, [10, 20], ['0.png', '2.png'])
+    (tmp_path / '1.png').write_bytes(b'no image')
+    frames = open_frames(tmp_path)
+    found = [(f.index, gray_level(f), f.starts_anew) for f in frames]
+    assert found == [(0, 10, False), (2, 20, True)]
+    assert [damage.number for damage in frames.damage] == [1]
+    for name in ('0.png', '2.png'):
+        (tmp_path / name).write_bytes(b'')
+    with pytest.raises(ValueError, match=r'no readable frame: .*0\.png cannot be'):
+        list(open_frames(tmp_path))
+
+
+@pytest.mark.parametrize('kind', ['folder', 'video', 'arrays'])
+def test_part_of_a_source(tmp_path, kind):
+    """Oracle: the same slice of a list."""
+    levels = [10 * i for i in range(20)]
+    if kind == 'folder':
+        write_images(tmp_path, levels, [f'{i}.png' for i in range(20)])
+        source = tmp_path
+    elif kind == 'video':
+        source = write_video(tmp_path / 'v.avi')
+    else:
+        source = [np.full((4, 6, 3), level, np.uint8) for level in levels]
+    for start, stop, stride in [(0, None, 3), (4, 11, 1), (5, 17, 4), (19, 99, 2)]:
+        frames = open_frames(source, start=start, stop=stop, stride=stride)
+        expected = levels[start:stop:stride]
+        found = list(frames)
+        np.testing.assert_allclose([gray_level(f) for f in found], expected, atol=2)
+        assert [frame.index for frame in found] == list(range(len(expected)))
+        assert not any(frame.starts_anew for frame in found)
+        assert frames.count == len(expected)
+        assert frames.fps == (pytest.approx(12 / stride) if kind == 'video' else None)
+
+
+def test_arrays_behind_the_part_are_not_taken():
+    images = iter(np.full((4, 6, 3), i, np.uint8) for i in range(9))
+    assert [gray_level(f) for f in open_frames(images, stop=4, stride=2)] == [0, 2]
+    assert next(images)[0, 0, 0] == 4
+
+
+@pytest.mark.parametrize(
+    ('options', 'error', 'match'),
+    [
+        (dict(start=-1), ValueError, 'start must be at least 0, got -1'),
+        (dict(start=3, stop=3), ValueError, 'stop must be at least 4, got 3'),
+        (dict(stride=0), ValueError, 'stride must be at least 1, got 0'),
+        (dict(stride=2.0), TypeError, 'stride must be an integer, got 2.0'),
+        (dict(on_damage='no'), ValueError, "'skip' or 'raise', got 'no'"),
+        (dict(drop='old'), ValueError, 'for cameras and addresses only'),
+        (dict(reconnect=3), ValueError, 'for cameras and addresses only'),
+    ],
+)
+def test_options_that_do_not_suit(tmp_path, options, error, match):
+    write_images(tmp_path, [10], ['0.png'])
+    with pytest.raises(error, match=match):
+        open_frames(tmp_path, **options)
+    with pytest.raises(ValueError, match='is open already'):
+        open_frames(open_frames(tmp_path), start=1)
 
 
 @pytest.mark.parametrize(
