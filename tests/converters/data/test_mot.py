@@ -3,6 +3,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from make_video import damage_packet
 
 from dff.converters.data import convert_mot
 
@@ -121,6 +122,16 @@ def test_unreadable_video_is_named(sequence, tmp_path, content):
     (folder / 'walk.avi').write_bytes(content)
     with pytest.raises(ValueError, match='cannot read video .*walk.avi'):
         convert_mot(tmp_path / 'in', tmp_path / 'out', name='bad')
+
+
+def test_video_with_a_bad_packet_is_refused(sequence, tmp_path):
+    """Without a frame, the boxes of all later ones would be on the wrong pictures."""
+    folder = sequence(ROWS, video=True)
+    damage_packet(folder / 'walk.avi', 3, folder / 'walk.avi')
+    with pytest.raises(ValueError, match=r'walk\.avi: frame 3 '):
+        convert_mot(tmp_path / 'in', tmp_path / 'out', name='bad')
+    assert not [path for path in (tmp_path / 'out').rglob('*') if path.is_file()]
+    convert_mot(tmp_path / 'in', tmp_path / 'out', name='good', frames=(4, 5))
 
 
 def test_real_sequence(dff_data, tmp_path):

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 from rich.progress import track
@@ -18,6 +19,7 @@ from rich.progress import track
 from dff.datasets.cocovid_file import MAX_NUMBER
 from dff.datasets.text_file import read_text
 from dff.files import remove_new_files_on_error
+from dff.video import FrameSource, open_frames
 
 from .cocovid import CocoVIDWriter, write_image
 
@@ -110,27 +112,27 @@ def extract_frames(
         (0-based frame, file name, (width, height)).
 
     Raises:
-        ValueError: If the video is unreadable, empty or shorter than requested.
+        ValueError: If the video is unreadable, damaged or shorter than requested.
     """
-    capture = cv2.VideoCapture(str(video))
-    if not capture.isOpened():
-        raise ValueError(f'cannot read video {video}')
-    index = 0
+    stop = None if last is None else last + 1
+    index = first - 1
+    for frame in _open_video(video, start=first, stop=stop):
+        index = first + frame.index
+        name = f'{index + FIRST_MOT_FRAME:06d}.jpg'
+        write_image(frame.image, folder / name)
+        yield index, name, (frame.image.shape[1], frame.image.shape[0])
+    if last is not None and index < last:
+        raise ValueError(
+            f'{video} has {index + 1} frames, requested are {first}-{last}'
+        )
+
+
+def _open_video(video: Path, **options: Any) -> FrameSource:
+    """Open a video whose frames must all be readable: a lost one would shift boxes."""
     try:
-        while (last is None or index <= last) and capture.grab():
-            if index >= first:
-                ok, image = capture.retrieve()
-                if not ok:
-                    raise ValueError(f'cannot decode frame {index} of {video}')
-                name = f'{index + FIRST_MOT_FRAME:06d}.jpg'
-                write_image(image, folder / name)
-                yield index, name, (image.shape[1], image.shape[0])
-            index += 1
-    finally:
-        capture.release()
-    if index <= max(first, last or 0):
-        requested = f'{first}-{"" if last is None else last}'
-        raise ValueError(f'{video} has {index} frames, requested are {requested}')
+        return open_frames(video, on_damage='raise', **options)
+    except ValueError as error:
+        raise ValueError(f'cannot read video {video}: {error}') from error
 
 
 def list_images(
@@ -179,9 +181,7 @@ def _open_sequence(
                 f'{sequence} must contain img1/ or one video file, got '
                 f'{[p.name for p in videos]}'
             )
-        capture = cv2.VideoCapture(str(videos[0]))
-        total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        capture.release()
+        total = _open_video(videos[0]).count or 0
         frames = extract_frames(videos[0], folder, first, last)
     stop = total if last is None else last + 1
     return frames, max(stop - first, 1)
