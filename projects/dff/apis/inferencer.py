@@ -31,7 +31,8 @@ class VideoInferencer:
 
     A video of any length needs the memory of one frame. Every call starts a new video
     with a key frame; several may be iterated in turn, or from several threads. See
-    `open_stream` to pass the frames yourself. Image models of MMDetection and
+    `open_stream` to pass the frames yourself. Cuts start a new key frame, too, unless
+    the config has `cut_detector=None`. Image models of MMDetection and
     MMSegmentation work, too: each frame is then a key frame.
 
     >>> inferencer = VideoInferencer('dff::vid/dff_rfcn_r101_vid.py', 'dff.pth')
@@ -67,6 +68,8 @@ class VideoInferencer:
             self.cfg.merge_from_dict(cfg_options)
         if interval is not None:
             _set_interval(self.cfg, interval)
+        if is_video_config(self.cfg.model):
+            self.cfg.model.setdefault('cut_detector', dict(type='CutDetector'))
         init_default_scope(self.cfg.get('default_scope', 'mmdet'))
         dataset = self.cfg.test_dataloader.dataset
         self.pipeline = Compose(_frame_pipeline(dataset))

@@ -1,6 +1,7 @@
 """Models: flow networks, propagation, and the video wrappers."""
 
 from .current_frame import CurrentFrame
+from .cut_detector import CutDetector
 from .dff_video_detector import DFFVideoDetector
 from .dff_video_segmentor import DFFVideoSegmentor
 from .key_frame import FixedKeyFrameScheduler
@@ -17,6 +18,7 @@ from .video_model import DFFVideoModel
 
 __all__ = [
     'CurrentFrame',
+    'CutDetector',
     'DFFVideoDetector',
     'DFFVideoModel',
     'DFFVideoSegmentor',

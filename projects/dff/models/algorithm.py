@@ -30,12 +30,15 @@ class Algorithm1:
         propagation: F, S and W.
         scheduler: Decides on key frames, see :func:`~.key_frame.ask`.
         max_gap: How many frames may be missing between two of one stream.
+        cut_detector: Makes further frames key frames, see :class:`CutDetector`; None
+            makes none.
     """
 
     seam: FeatureSeam
     propagation: FeaturePropagation
     scheduler: Any
     max_gap: int
+    cut_detector: Any = None
 
     def predict(self, item: Item, sample: Any, state: StreamState | None) -> Any:
         """Predict one frame and advance its stream.
@@ -117,6 +120,16 @@ class Algorithm1:
         )
         if not is_continued:
             state.reset()
-        elif not ask(self.scheduler, frame):
+        elif not self._is_key_frame(frame):
             return None
         return frame.image, frame.frame_id
+
+    def _is_key_frame(self, frame: CurrentFrame) -> bool:
+        """Return whether a frame that continues its stream becomes a key frame."""
+        cuts = self.cut_detector
+        if cuts is not None and cuts.is_cut(frame):
+            return True
+        # last, for it needs a flow, which a key frame of the scheduler's does not
+        return ask(self.scheduler, frame) or (
+            cuts is not None and cuts.is_unexplained(frame)
+        )

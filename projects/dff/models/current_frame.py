@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
+from .flow.field import FLOW_MEAN, resize_flow
+from .low_resolution import distance_to_range, shrink, warp_picture
 from .propagation import FeaturePropagation
 from .seam.feats import Feats
 from .seam.feature_seam import FeatureSeam
@@ -12,6 +15,9 @@ from .seam.windows import Window, cut, join_windows, shape_inside
 from .stream_state import StreamState
 
 Motion = tuple[Tensor, Mapping[int, Tensor]]
+KEY_THUMBNAIL = 'key_thumbnail'  # in StreamState.memory: number and picture of the key
+MIN_CELLS = 20  # on the longer side of a thumbnail
+UNEXPLAINED = 10.0  # of 255: more than noise and rounding leave in a mean over a cell
 
 
 class CurrentFrame:
@@ -76,6 +82,68 @@ class CurrentFrame:
         stride = self.propagation.flow_estimator.flow_stride
         size = self.image.shape[-2:]
         return join_windows(flows, self.windows, size=size, stride=stride)
+
+    @property
+    def thumbnail_stride(self) -> int:
+        """Pixels per cell of ``thumbnail``: as of the flow, fewer in small frames."""
+        stride = self.propagation.flow_estimator.flow_stride
+        longer = max(self.meta['img_shape'][:2])
+        while stride > 1 and longer < MIN_CELLS * stride:
+            stride //= 2
+        return stride
+
+    @cached_property
+    def thumbnail(self) -> Tensor:
+        """The frame without its padding (1, 3, h, w) at low resolution, RGB in 0..255.
+
+        A cell is the mean of ``thumbnail_stride`` x ``thumbnail_stride`` pixels.
+        """
+        return self._shrink(self.image)
+
+    @property
+    def key_thumbnail(self) -> Tensor:
+        """The key frame (1, 3, h, w), as ``thumbnail``; the state remembers it."""
+        state = self.state
+        frame_id, picture = state.memory.get(KEY_THUMBNAIL, (None, None))
+        if picture is None or frame_id != state.key_frame_id:
+            assert state.key_image is not None  # the caller has checked it
+            picture = self._shrink(state.key_image)
+            state.memory[KEY_THUMBNAIL] = (state.key_frame_id, picture)
+        return picture
+
+    @cached_property
+    def warped_key(self) -> Tensor:
+        """``key_thumbnail`` moved to this frame by ``flow``, (1, 3, h, w)."""
+        stride = self.propagation.flow_estimator.flow_stride
+        picture, flow = self.key_thumbnail, self.joined_flow
+        if stride != self.thumbnail_stride:
+            ratio = stride / self.thumbnail_stride
+            flow = resize_flow(flow, tuple(picture.shape[-2:]), ratio=ratio)
+        return warp_picture(picture, flow)
+
+    @cached_property
+    def residual(self) -> Tensor:
+        """What the warped key frame leaves of this frame: (1, 1, h, w), 0..255.
+
+        Mean absolute difference of R, G and B, on the cells of ``thumbnail``.
+        """
+        return (self.thumbnail - self.warped_key).abs().mean(1, keepdim=True)
+
+    @cached_property
+    def unexplained(self) -> float:
+        """Share of the cells, 0 to 1, that the warped key frame does not explain.
+
+        A cell is explained if R, G and B lie within the range of the 3x3 cells around
+        its place in the warped key frame, give or take ``UNEXPLAINED``.
+        """
+        outside = distance_to_range(self.thumbnail, self.warped_key)
+        return float((outside.amax(1) > UNEXPLAINED).float().mean().cpu())
+
+    def _shrink(self, image: Tensor) -> Tensor:
+        height, width = self.meta['img_shape'][:2]
+        cells = shrink(image[..., :height, :width], self.thumbnail_stride)
+        mean = torch.tensor(FLOW_MEAN, device=cells.device).view(1, 3, 1, 1)
+        return self.propagation.to_flow_input(cells) + mean
 
     def pair(self, window: Window) -> tuple[Tensor, Tensor]:
         """Return a window of this frame and of its key frame, both (1, 3, h, w)."""

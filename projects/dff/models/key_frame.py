@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.registry import MODELS
 
 from .current_frame import CurrentFrame
+from .image_model import check_part
 from .stream_state import StreamState
 
 
@@ -48,6 +49,25 @@ def takes_frame(scheduler: Any) -> bool:
             f'but that of {type(scheduler).__name__} is is_key_frame{signature}'
         ) from None
     return wants
+
+
+def build_scheduler(scheduler: dict | Any | None, *, interval: int) -> Any:
+    """Build a scheduler, and check that one that is built can be asked.
+
+    Args:
+        scheduler: Config or object; None is every ``interval``-th frame.
+        interval: Key frame duration length l.
+
+    Raises:
+        TypeError: If it has no ``is_key_frame`` with the arguments of :func:`ask`.
+    """
+    if scheduler is None:
+        scheduler = FixedKeyFrameScheduler(interval=interval)
+    if isinstance(scheduler, dict):
+        scheduler = MODELS.build(scheduler)
+    check_part('key_frame_scheduler', scheduler, 'is_key_frame')
+    takes_frame(scheduler)  # or raises
+    return scheduler
 
 
 @MODELS.register_module()

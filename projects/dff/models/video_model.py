@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from dff.checkpoint import adapt_frame_state_dict
 
 from .algorithm import Algorithm1
+from .cut_detector import build_cut_detector
 from .image_model import build_image_model, check_part, freeze
-from .key_frame import takes_frame
+from .key_frame import build_scheduler
 from .preprocessor import VideoDataPreprocessor
 from .propagation import FeaturePropagation
 from .seam.feature_seam import FeatureSeam
@@ -43,6 +44,8 @@ class DFFVideoModel(BaseModel):
         registry: Where the image model is built.
         key_frame_scheduler: Config or object that decides on key frames; default is
             every ``default_interval``-th.
+        cut_detector: Config or object that makes further frames key frames, such as
+            :class:`CutDetector`; None is none. Pairs are not asked about.
         frozen_modules: Patterns (``fnmatch``) of module or parameter names that are
             not trained: no gradients, kept in eval mode. For example ``['detector']``
             (fix N) or ``['propagation.flow_estimator']`` (fix F).
@@ -74,6 +77,7 @@ class DFFVideoModel(BaseModel):
         *,
         registry: Registry,
         key_frame_scheduler: dict | Any = None,
+        cut_detector: dict | Any = None,
         frozen_modules: Sequence[str] = (),
         split: int | str | None = None,
         max_gap: int = DEFAULT_MAX_GAP,
@@ -108,15 +112,10 @@ class DFFVideoModel(BaseModel):
         check_part('propagation', built, 'bind_preprocessor')
         self.propagation: FeaturePropagation = built
         self.propagation.bind_preprocessor(model.data_preprocessor)
-        if key_frame_scheduler is None:
-            key_frame_scheduler = dict(
-                type='FixedKeyFrameScheduler', interval=self.default_interval
-            )
-        if isinstance(key_frame_scheduler, dict):
-            key_frame_scheduler = MODELS.build(key_frame_scheduler)
-        check_part('key_frame_scheduler', key_frame_scheduler, 'is_key_frame')
-        self.key_frame_scheduler = key_frame_scheduler
-        takes_frame(key_frame_scheduler)  # or raises
+        self.key_frame_scheduler = build_scheduler(
+            key_frame_scheduler, interval=self.default_interval
+        )
+        self.cut_detector = build_cut_detector(cut_detector)
         self.max_gap = _check_gap(max_gap)
         self.streams = StreamStore(max_streams)
         self._frozen_names = freeze(self, frozen_modules)
@@ -263,7 +262,11 @@ class DFFVideoModel(BaseModel):
     @property
     def _algorithm(self) -> Algorithm1:
         return Algorithm1(
-            self.seam, self.propagation, self.key_frame_scheduler, self.max_gap
+            self.seam,
+            self.propagation,
+            self.key_frame_scheduler,
+            self.max_gap,
+            self.cut_detector,
         )
 
     def _state_of(self, sample: Any) -> StreamState:

@@ -31,7 +31,8 @@ def wrap(
             (``DetInferencer``), or a config or its path.
         interval: Key frame duration length l.
         options: Of :class:`DFFVideoDetector` or :class:`DFFVideoSegmentor`:
-            ``propagation``, ``split``, ``key_frame_scheduler``, ….
+            ``propagation``, ``split``, ``key_frame_scheduler``, …. Cuts are found by
+            default; ``cut_detector=None`` leaves them.
 
     Returns:
         The video model, on the device and in the mode of ``model``; ``cfg`` and
@@ -42,6 +43,7 @@ def wrap(
         TypeError: If ``model`` is none of these.
         ValueError: If the model cannot be wrapped, see :class:`DFFVideoModel`.
     """
+    options.setdefault('cut_detector', dict(type='CutDetector'))
     options.setdefault(
         'key_frame_scheduler', dict(type='FixedKeyFrameScheduler', interval=interval)
     )
