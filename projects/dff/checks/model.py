@@ -181,7 +181,9 @@ def check_oracle_flow(model: nn.Module, size: tuple[int, int]) -> str | None:
         seam = model.seam
         feats = [seam.head(cut(image, window)) for window in seam.windows(image)]
         moved = [shift_levels(part, dx, dy, strides=strides) for part in feats]
-        return seam.run('predict', image, moved, [sample.clone()])[0]
+        labelled = [sample.clone()]
+        (found,) = seam.run('predict', image, moved, labelled, is_propagated=True)
+        return found
 
     problem = describe_difference(results[1], wanted(*shift), tolerance=TOLERANCE)
     if problem:

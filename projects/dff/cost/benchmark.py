@@ -202,7 +202,9 @@ def _time_parts(model, frames, timings, watch) -> None:
         lambda: propagation.warp(feats, propagation.fields(*found, feats))
     )
     timings.warp.append(seconds)
-    seconds, _ = watch.time(lambda: seam.run('predict', cur, feats, [sample]))
+    seconds, _ = watch.time(
+        lambda: seam.run('predict', cur, feats, [sample], is_propagated=True)
+    )
     timings.n_task.append(seconds)
 
 

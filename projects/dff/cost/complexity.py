@@ -178,7 +178,7 @@ def _measure_parts(
         warp += warp_macs(fields, feats)
         window_feats.append(feats)
     n_task, _ = count_macs(
-        lambda: seam.run('predict', image, window_feats, [sample])
+        lambda: seam.run('predict', image, window_feats, [sample], is_propagated=True)
     )
     return Complexity(n_feat=n_feat, flow=flow, warp=warp, n_task=n_task)
 

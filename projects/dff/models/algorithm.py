@@ -62,7 +62,9 @@ class Algorithm1:
                 feats, state.flow = frame.propagate(), frame.joined_flow
             else:
                 feats = state.key_feats
-        (result,) = self.seam.run('predict', image, feats, [sample])
+        (result,) = self.seam.run(
+            'predict', image, feats, [sample], is_propagated=offset > 0
+        )
         result.set_metainfo(dict(is_key_frame=offset == 0, offset=offset))
         return result
 

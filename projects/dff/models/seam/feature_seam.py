@@ -102,8 +102,17 @@ class FeatureSeam:
         """Return the image model (Frame), with the post-processing of N_task."""
         return self.model
 
+    def propagated_model(self) -> nn.Module:
+        """Return the image model as it predicts propagated frames."""
+        return self.frame_model()
+
     def run(
-        self, method: str, images: Tensor, feats: Feats | Sequence[Feats], *args: Any
+        self,
+        method: str,
+        images: Tensor,
+        feats: Feats | Sequence[Feats],
+        *args: Any,
+        is_propagated: bool = False,
     ) -> Any:
         """Run N_task: call a method of the model on features.
 
@@ -112,6 +121,7 @@ class FeatureSeam:
             images: (N, 3, H, W); only their size is read.
             feats: Features of these images, or one entry per window.
             args: Further arguments of the method, such as data samples.
+            is_propagated: Whether to run :meth:`propagated_model`.
 
         Raises:
             RuntimeError: If the model asks for features more or less often than there
@@ -127,7 +137,7 @@ class FeatureSeam:
             calls += 1
             return outputs[(calls - 1) % len(outputs)]
 
-        model = self.frame_model()
+        model = self.propagated_model() if is_propagated else self.frame_model()
         if self.split_point is not None:
             model = self.split_point.view(model)
         view = view_of(model, extract_feat=extract_feat)
