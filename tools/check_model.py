@@ -7,6 +7,8 @@ random.
 Examples:
     python tools/check_model.py configs/wrapped/dff_fcos_r50_fpn_vid.py
     python tools/check_model.py my_config.py --checkpoint work_dirs/my/epoch_12.pth
+    python tools/check_model.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
+        --split backbone last scores
 """
 
 import argparse
@@ -23,7 +25,9 @@ from dff.checks.model import SMALL, check_model
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config of a DFF model')
+    parser.add_argument(
+        'config', help='config of a DFF model, or of an image model to wrap'
+    )
     parser.add_argument('--checkpoint', help='checkpoint (default: random weights)')
     parser.add_argument(
         '--size',
@@ -38,21 +42,38 @@ def parse_args() -> argparse.Namespace:
         default={},
         help='change the config: key=value',
     )
+    parser.add_argument(
+        '--split',
+        nargs='+',
+        default=[None],
+        help='where N_feat ends, one check each (default: as in the config)',
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Build and check the model; exit with 1 if a check fails."""
+    """Check the model at every split asked for; exit with 1 if a check fails."""
     args = parse_args()
+    failures = [problem for split in args.split if (problem := check(args, split))]
+    if failures:
+        sys.exit('\n'.join(failures))
+
+
+def check(args: argparse.Namespace, split: str | None) -> str | None:
+    """Build and check the model at one split; return what failed, if anything."""
+    options = dict(args.cfg_options)
+    if split is not None:
+        options['model.split'] = int(split) if split.isdigit() else split
+        print(f'split {split}')
     try:
         model = build_to_check(
             args.config,
             checkpoint=args.checkpoint,
             size=args.size,
-            options=args.cfg_options,
+            options=options,
         )
     except (ValueError, TypeError, FileNotFoundError) as error:
-        sys.exit(f'FAILED  the model cannot be built: {error}')
+        return f'FAILED  the model cannot be built: {error}'
     findings = check_model(
         model, size=args.size, on_check=lambda name: print(f'{name} ...', flush=True)
     )
@@ -63,11 +84,12 @@ def main() -> None:
     failed = sum(finding.problem is not None for finding in findings)
     if failed:
         height, width = args.size
-        sys.exit(
+        return (
             f'{failed} of {len(findings)} checks failed on frames of {height}x{width}; '
             'if the model needs larger frames, set --size'
         )
     print(f'all {len(findings)} checks passed')
+    return None
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 import dff  # noqa: F401  (registers the models)
 from dff.checks.build import build_to_check
 from dff.checks.model import SMALL, check_model
+from dff.models.current_frame import CurrentFrame
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'check_model.py'
@@ -40,7 +41,7 @@ def test_a_right_segmentor_passes_and_keeps_its_weights():
     assert not model.training and all(p.grad is None for p in model.parameters())
 
 
-def test_what_is_broken_is_said():
+def test_what_is_broken_is_said(monkeypatch):
     model = build_to_check(SMALLEST, size=SMALL)
     warp = model.propagation.warp
 
@@ -59,11 +60,13 @@ def test_what_is_broken_is_said():
     assert 'no gradient reaches' in text and 'they never train' in text
 
     del model.propagation.warp
-    encode = model._propagate
-    model._propagate = lambda image, shape: ([model.seam.head(image)], None)
+    propagate = CurrentFrame.propagate
+    monkeypatch.setattr(
+        CurrentFrame, 'propagate', lambda self: [self.seam.head(self.image)]
+    )
     text = problems(model)['the backbone runs on key frames only']
     assert 'frames [1, 2, 4, 5], which are no key frames' in text
-    model._propagate = encode
+    monkeypatch.setattr(CurrentFrame, 'propagate', propagate)
 
     test_step = model.test_step
     model.test_step = lambda data: test_step(
@@ -100,13 +103,21 @@ def test_tool_exits_with_one(monkeypatch, capsys):
     assert 'FAILED  training reaches every part' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    'path, message',
-    [
-        ('configs/mini/frame_rfcn_r18_synthetic.py', 'must hold a DFF model, got RFCN'),
-        ('configs/none.py', 'configs/none.py does not exist'),
-    ],
-)
-def test_tool_refuses_other_configs(monkeypatch, path, message):
-    with pytest.raises(SystemExit, match=message):
-        run_tool(monkeypatch, ROOT / path)
+def test_tool_on_an_image_model_at_two_splits(monkeypatch, capsys):
+    """F without weights has nothing to train, which is no fault."""
+    path = ROOT / 'configs/mini/frame_fcn_r18_synthetic.py'
+    run_tool(monkeypatch, path, '--split', '1', 'scores')
+    out = capsys.readouterr().out
+    assert 'split 1\n' in out and 'split scores\n' in out
+    assert out.count('all 6 checks passed') == 2
+
+
+def test_tool_names_the_split_that_a_model_lacks(monkeypatch):
+    path = ROOT / 'configs/mini/frame_rfcn_r18_synthetic.py'
+    with pytest.raises(SystemExit, match="cannot be built: split 'scores' is not"):
+        run_tool(monkeypatch, path, '--split', 'scores')
+
+
+def test_tool_refuses_a_path_that_is_none(monkeypatch):
+    with pytest.raises(SystemExit, match='configs/none.py does not exist'):
+        run_tool(monkeypatch, ROOT / 'configs/none.py')

@@ -3,6 +3,8 @@
 Example:
     python tools/analysis/benchmark.py configs/vid/dff_rfcn_r101_vid.py \
         --size 600x1000 --random-weights
+    python tools/analysis/benchmark.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
+        --size 480x800 --random-weights --cfg-options model.split=last
 """
 
 import argparse
@@ -30,7 +32,9 @@ CPU_THREADS = 2
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config of a DFF model')
+    parser.add_argument(
+        'config', help='config of a DFF model, or of an image model to wrap'
+    )
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the model')
     parser.add_argument(
         '--random-weights',
@@ -89,7 +93,7 @@ def parse_args() -> argparse.Namespace:
 def build_model(args: argparse.Namespace) -> nn.Module:
     """Build the model with a fixed interval; load the checkpoint if there is one."""
     model = build_dff_model(
-        args.config, interval=args.interval, options=args.cfg_options
+        args.config, interval=args.interval, options=args.cfg_options, wraps=True
     )
     if args.checkpoint:
         load_checkpoint(model, args.checkpoint, map_location='cpu')

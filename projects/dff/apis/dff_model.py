@@ -9,14 +9,15 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from dff.models.wrap import is_video_config
+from dff.models.wrap import is_video_config, read_config, wrap_config
 
 
 def build_dff_model(
-    path: str | Path,
+    path: str | Path | Config,
     *,
     interval: int | None = None,
     options: dict[str, Any] | None = None,
+    wraps: bool = False,
 ) -> nn.Module:
     """Build the model of a config with seeded random weights, in eval mode.
 
@@ -24,12 +25,14 @@ def build_dff_model(
         path: Config of a DFF model.
         interval: l of a fixed scheduler that replaces the config's scheduler.
         options: Config options to set, as `--cfg-options` passes them.
+        wraps: Whether to wrap an image model, whose config is a path or
+            `package::path`. Options then change the wrapped config (`model.split`).
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If the config holds no DFF model.
+        ValueError: If the config holds no DFF model, and is not to be wrapped.
     """
-    cfg = read_dff_config(path, options)
+    cfg = read_dff_config(path, options, wraps=wraps)
     if interval is not None:
         cfg.model.key_frame_scheduler = dict(
             type='mmengine.FixedKeyFrameScheduler', interval=interval
@@ -41,19 +44,28 @@ def build_dff_model(
 
 
 def read_dff_config(
-    config: str | Path | Config, options: dict[str, Any] | None = None
+    config: str | Path | Config,
+    options: dict[str, Any] | None = None,
+    *,
+    wraps: bool = False,
 ) -> Config:
     """Read the config of a DFF model and set `options` in it.
 
     Args:
         config: Config of a DFF model, or its path.
         options: Config options to set, as `--cfg-options` passes them.
+        wraps: Whether to wrap an image model, see `build_dff_model`.
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If the config holds no DFF model.
+        ValueError: If the config holds no DFF model, and is not to be wrapped.
     """
-    if not isinstance(config, Config):
+    if wraps:
+        config = read_config(config)
+        if not is_video_config(config.model):
+            scope = config.get('default_scope', 'mmdet')
+            config.model = wrap_config(config.model, scope)
+    elif not isinstance(config, Config):
         if not Path(config).is_file():
             raise FileNotFoundError(f'config {config} does not exist')
         config = Config.fromfile(config)

@@ -27,7 +27,8 @@ def build_to_check(
     """Build the model of a config on the CPU, in eval mode, without downloads.
 
     Args:
-        config: Config of a DFF model, or its path.
+        config: Config of a DFF model or of an image model to wrap, or its path or
+            `package::path`.
         size: (H, W) of the frames from which BN statistics are computed if the
             weights are random.
         checkpoint: File of weights; None means seeded random weights.
@@ -35,9 +36,9 @@ def build_to_check(
 
     Raises:
         FileNotFoundError: If there is no such config or checkpoint.
-        ValueError: If the config holds no DFF model.
+        ValueError: If the model cannot be built, or not be wrapped.
     """
-    config = read_dff_config(config, options)
+    config = read_dff_config(config, options, wraps=True)
     if checkpoint is not None and not Path(checkpoint).is_file():
         raise FileNotFoundError(f'checkpoint {checkpoint} does not exist')
     init_default_scope(config.get('default_scope', 'mmdet'))

@@ -51,7 +51,12 @@ def compute_gradients(
 
 
 def reached_parameters(model: nn.Module, size: tuple[int, int]) -> dict[str, bool]:
-    """Return by name whether each parameter of F and S changes a propagated feature."""
+    """Return by name whether each parameter of F and S changes a propagated feature.
+
+    Empty where F and S have nothing to train (classical flow, "fix F").
+    """
+    if not any(p.requires_grad for p in model.propagation.parameters()):
+        return {}
     data = training_batch(model, size, [False, False])
     cur, key = data['inputs']['cur'], data['inputs']['key']
     model.train().zero_grad()  # auxiliary heads read their levels in training only
