@@ -14,8 +14,13 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from dff.models.algorithm import Step
+from dff.models.background_key import BackgroundKeys
+from dff.models.counts import check_count
 from dff.models.stream_state import StreamState
 from dff.models.video_model import DFFVideoModel
+
+DEFAULT_LAG = 5  # frames; half of the default interval
 
 
 class Stream:
@@ -34,6 +39,12 @@ class Stream:
         name: Name of the video, in the samples and in messages.
         any_size: Whether a frame of another size starts a new key frame. Otherwise it
             is an error unless `reset` is called before.
+        lag: Frames from a key frame to its first use, where its features are computed
+            in the background; None: they are computed at once.
+
+    Raises:
+        TypeError, ValueError: If `lag` is no count below the interval, or given for an
+            image model.
     """
 
     def __init__(
@@ -44,6 +55,7 @@ class Stream:
         video_id: int,
         name: str,
         any_size: bool = False,
+        lag: int | None = None,
     ) -> None:
         self.name = name
         self.video_id = video_id
@@ -52,6 +64,7 @@ class Stream:
         # transforms may keep things between two images
         self._pipeline = deepcopy(pipeline)
         self._any_size = any_size
+        self._background = None if lag is None else _background(model, lag)
         self._size: tuple[int, int] | None = None
         self._last = -1
         self._is_closed = False
@@ -79,6 +92,8 @@ class Stream:
             TypeError: If the image is not an array, or `frame_id` no integer.
             ValueError: If the stream is closed or in another call, the image has
                 another type, shape or size, or `frame_id` is not above the last one.
+            Exception: What was raised for a key frame in the background. The stream
+                can go on; the key frame is tried again.
         """
         with self._turn():
             start = now(self._model)
@@ -108,10 +123,15 @@ class Stream:
             self._forget()
 
     def close(self) -> None:
-        """End the stream and free its memory, after the call that is running."""
+        """End the stream and free its memory, after the call that is running.
+
+        Nothing runs in the background afterwards.
+        """
         with self._lock:
             self._is_closed = True
             self._forget()
+            if self._background is not None:
+                self._background.close()
 
     def __enter__(self) -> 'Stream':
         return self
@@ -146,6 +166,8 @@ class Stream:
     def _forget(self) -> None:
         self.state.reset()
         self._size = None
+        if self._background is not None:
+            self._background.drop()
 
     def _prepare(
         self, image: np.ndarray, *, frame_id: int | None = None, path: str | None = None
@@ -188,7 +210,8 @@ class Stream:
 
     def _predict(self, item: Any, sample: BaseDataElement) -> BaseDataElement:
         if isinstance(self._model, DFFVideoModel):
-            return self._model.predict_frame(item, sample, self.state)
+            step = Step(item, sample, self.state, self._background)
+            return self._model.predict_steps([step])[0]
         return self._model.test_step(item)[0]
 
     def _finish(self, sample: BaseDataElement, *, seconds: float) -> None:
@@ -209,6 +232,26 @@ class Stream:
                 f'the last frame, got {frame_id}'
             )
         return int(frame_id)
+
+
+def _background(model: nn.Module, lag: int) -> BackgroundKeys:
+    """Build what computes key frames in the background.
+
+    Raises:
+        TypeError, ValueError: See `Stream`.
+    """
+    if not isinstance(model, DFFVideoModel):
+        raise ValueError(
+            'key_in_background needs a video model, in which frames are propagated, '
+            f'got {type(model).__name__}'
+        )
+    check_count('lag', lag, 1)
+    interval = getattr(model.key_frame_scheduler, 'interval', None)
+    if interval is not None and lag >= interval:
+        raise ValueError(
+            f'lag must be less than the key frame interval {interval}, got {lag}'
+        )
+    return BackgroundKeys(lag)
 
 
 def check_image(image: np.ndarray, name: str) -> None:

@@ -1,6 +1,6 @@
 """What is known of the frame that a scheduler decides on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from .flow.field import FLOW_MEAN, resize_flow
 from .low_resolution import distance_to_range, shrink, warp_picture
 from .propagation import FeaturePropagation
-from .seam.feats import Feats
+from .seam.feats import Feats, join_feats
 from .seam.feature_seam import FeatureSeam
 from .seam.windows import Window, cut, join_windows, shape_inside
 from .stream_state import StreamState
@@ -49,26 +49,25 @@ class CurrentFrame:
         self.state = state
         self.seam = seam
         self.propagation = propagation
+        self._motion: list[Motion] | None = None
 
     @property
     def frame_id(self) -> int:
         """Number of the frame in its video."""
-        return self.meta['frame_id']
+        return self.meta.get('frame_id', 0)  # a single image has none
 
-    @cached_property
+    @property
     def windows(self) -> list[Window]:
         """Parts of the image that the model looks at in turn; most models have one."""
         return self.seam.windows(self.image)
 
-    @cached_property
+    @property
     def motion(self) -> list[Motion]:
         """Flow and scale (by level) of each window, as F and S return them."""
-        return [
-            self.propagation.estimate_for(
-                feats, *self.pair(window), [self.shape_of(window)]
-            )
-            for window, feats in zip(self.windows, self.state.key_feats, strict=True)
-        ]
+        if self._motion is None:
+            estimate_together([self])
+        assert self._motion is not None
+        return self._motion
 
     @property
     def flow(self) -> list[Tensor]:
@@ -157,8 +156,46 @@ class CurrentFrame:
 
     def propagate(self) -> list[Feats]:
         """Return the key features carried to this frame, one entry per window (W)."""
-        parts = zip(self.windows, self.state.key_feats, self.motion, strict=True)
-        return [
-            self.propagation(feats, *self.pair(window), motion=motion)[0]
-            for window, feats, motion in parts
-        ]
+        return propagate_together([self])[0]
+
+
+def estimate_together(frames: Sequence[CurrentFrame]) -> None:
+    """Run F and S once for frames of one size whose motion is not known yet."""
+    unknown = [frame for frame in frames if frame._motion is None]
+    if not unknown:
+        return
+    found: list[list[Motion]] = [[] for _ in unknown]
+    for index, window in enumerate(unknown[0].windows):
+        feats = join_feats([frame.state.key_feats[index] for frame in unknown])
+        pairs = zip(*(frame.pair(window) for frame in unknown), strict=True)
+        cur, key = (torch.cat(images) for images in pairs)  # (N, 3, h, w)
+        shapes = [frame.shape_of(window) for frame in unknown]
+        flow, scale = unknown[0].propagation.estimate_for(feats, cur, key, shapes)
+        for n, motions in enumerate(found):
+            own = {level: field[n : n + 1] for level, field in scale.items()}
+            motions.append((flow[n : n + 1], own))
+    for frame, motion in zip(unknown, found, strict=True):
+        frame._motion = motion
+
+
+def propagate_together(frames: Sequence[CurrentFrame]) -> list[list[Feats]]:
+    """Carry key features to frames of one size, by one F and one W for all of them.
+
+    Returns:
+        For each frame its features, one entry per window.
+    """
+    estimate_together(frames)
+    carried: list[list[Feats]] = [[] for _ in frames]
+    for index, window in enumerate(frames[0].windows):
+        feats = join_feats([frame.state.key_feats[index] for frame in frames])
+        pairs = zip(*(frame.pair(window) for frame in frames), strict=True)
+        motions = [frame.motion[index] for frame in frames]
+        motion = (
+            torch.cat([flow for flow, _ in motions]),  # (N, 2, h, w)
+            {n: torch.cat([scale[n] for _, scale in motions]) for n in motions[0][1]},
+        )
+        cur, key = (torch.cat(images) for images in pairs)
+        found, _ = frames[0].propagation(feats, cur, key, motion=motion)
+        for own, part in zip(carried, found.split(), strict=True):
+            own.append(part)
+    return carried

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.registry import MODELS
 
+from .counts import check_count
 from .current_frame import CurrentFrame
 from .image_model import check_part
 from .stream_state import StreamState
@@ -84,14 +85,7 @@ class FixedKeyFrameScheduler:
     """
 
     def __init__(self, interval: int = 10) -> None:
-        if isinstance(interval, bool) or not isinstance(interval, int):
-            raise TypeError(
-                f'interval must be an integer, got {interval!r} '
-                f'({type(interval).__name__})'
-            )
-        if interval < 1:
-            raise ValueError(f'interval must be at least 1, got {interval}')
-        self.interval = interval
+        self.interval = check_count('interval', interval, 1)
 
     def is_key_frame(self, state: StreamState, frame_id: int) -> bool:
         """Return whether frame ``frame_id``, which continues ``state``, is a key frame.

@@ -70,16 +70,16 @@ class StreamState:
         image: Tensor,
         feats: Sequence[Feats],
         *,
-        video_id: int | str,
+        video_id: int | str | None,
         frame_id: int,
-        shape: tuple[int, int],
+        shape: Sequence[int],
     ) -> None:
         """Make a frame the key frame.
 
         Args:
             image: The frame (1, 3, H, W), padded as the model gets it.
             feats: Its features, one entry per window; stored without gradients.
-            video_id: Video of the frame.
+            video_id: Video of the frame; None for a single image.
             frame_id: Its number in the video.
             shape: Its size (H, W) inside the padding.
         """
@@ -107,10 +107,10 @@ class StreamState:
     def is_continued_by(
         self,
         *,
-        video_id: int | str,
+        video_id: int | str | None,
         frame_id: int,
         image: Tensor,
-        shape: tuple,
+        shape: Sequence[int],
         max_gap: int = 0,
     ) -> bool:
         """Return whether a frame follows the last one of this stream.

@@ -4,6 +4,7 @@ import weakref
 from collections import OrderedDict
 from threading import Lock
 
+from .counts import check_count
 from .stream_state import StreamState
 
 DEFAULT_MAX_STREAMS = 16
@@ -25,11 +26,7 @@ class StreamStore:
     """
 
     def __init__(self, max_streams: int = DEFAULT_MAX_STREAMS) -> None:
-        if isinstance(max_streams, bool) or not isinstance(max_streams, int):
-            raise TypeError(f'max_streams must be an integer, got {max_streams!r}')
-        if max_streams < 1:
-            raise ValueError(f'max_streams must be at least 1, got {max_streams}')
-        self.max_streams = max_streams
+        self.max_streams = check_count('max_streams', max_streams, 1)
         self._states: OrderedDict[int | str, StreamState] = OrderedDict()
         self._latest: weakref.ref[StreamState] | None = None
         self._lock = Lock()
