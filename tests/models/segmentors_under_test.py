@@ -88,7 +88,15 @@ CASES = {
 }
 
 
-def _on_one_device(node):
+# Run at late splits only.
+MORE = {
+    'bisenetv1': 'bisenetv1/bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024.py',
+    'ddrnet': 'ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py',
+    'segnext': 'segnext/segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512.py',
+}
+
+
+def on_one_device(node):
     """Replace SyncBN, which needs several GPUs, and drop what is downloaded."""
     if isinstance(node, dict):
         if node.get('type') == 'SyncBN':
@@ -98,13 +106,14 @@ def _on_one_device(node):
     else:
         children = node if isinstance(node, (list, tuple)) else ()
     for child in children:
-        _on_one_device(child)
+        on_one_device(child)
 
 
 def stock(name) -> ConfigDict:
     """Take a stock model config; ResNets become 18 layers deep, for time."""
-    model = get_config(f'mmseg::{CASES[name].config}').model
-    _on_one_device(model)
+    config = MORE[name] if name in MORE else CASES[name].config
+    model = get_config(f'mmseg::{config}').model
+    on_one_device(model)
     model.pretrained = None
     model.data_preprocessor.size = SIZE
     if 'ResNet' in model.backbone.type:
@@ -124,7 +133,10 @@ def stock(name) -> ConfigDict:
         model.decode_head.pixel_decoder.encoder.num_layers = 1
     if name == 'segformer':
         model.test_cfg.update(crop_size=(128, 128), stride=(64, 64))
-    if name == 'pidnet':
+    if name == 'segnext':
+        model.decode_head.ham_kwargs.rand_init = False  # otherwise each run differs
+        model.decode_head.update(channels=32, ham_channels=32)
+    if name in ('pidnet', 'ddrnet'):
         for loss in model.decode_head.loss_decode:
             loss.pop('class_weight', None)  # fails on void labels in mmseg 1.2.2
             if loss.type == 'OhemCrossEntropy':

@@ -124,6 +124,8 @@ def make_sample(
         sample = SegDataSample(metainfo=metainfo)
         labels = torch.arange(size[0] * size[1]).view(1, *size) // 97 % 2
         sample.gt_sem_seg = PixelData(data=labels)
+        edges = nn.functional.pad(labels.diff(dim=-1).abs(), (0, 1))
+        sample.gt_edge_map = PixelData(data=edges)  # PIDNet learns it
         return sample
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks

@@ -124,9 +124,7 @@ def _plain_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(is_fast)
 
 
-def warp_macs(
-    fields: Mapping[int, tuple[Tensor, Tensor | None]], feats: Feats
-) -> int:
+def warp_macs(fields: Mapping[int, tuple[Tensor, Tensor | None]], feats: Feats) -> int:
     """Count the MACs of W: four taps per output value, and one for the scale.
 
     Args:

@@ -7,6 +7,8 @@ import detectors_under_test as detectors
 import pytest
 import segmentors_under_test as segmentors
 import torch
+from mmengine.config import Config
+from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from torch import nn
 from wrapped_models import SIZE, ConstantFlow, frame
@@ -17,6 +19,14 @@ from dff.checks.model import check_model
 from dff.models import DFFVideoSegmentor
 
 pytestmark = pytest.mark.filterwarnings('ignore')
+MMDET = {
+    'gfl': 'gfl/gfl_r50_fpn_1x_coco.py',
+    'vfnet': 'vfnet/vfnet_r50_fpn_1x_coco.py',
+    'yolov3': 'yolo/yolov3_mobilenetv2_8xb24-ms-416-300e_coco.py',
+    'conditional-detr': 'conditional_detr/conditional-detr_r50_8xb2-50e_coco.py',
+    'dab-detr': 'dab_detr/dab-detr_r50_8xb2-50e_coco.py',
+    'ssd': 'ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py',
+}
 FLOWNET = dict(type='FlowNetS', width=0.0625)
 slow = pytest.mark.slow
 
@@ -28,6 +38,16 @@ def build(name, split, flow_estimator=FLOWNET, **options):
         cfg = detectors.read(name)
         detectors.shrink(cfg.model.detector)
         cfg.model.update(propagation=propagation, **options)
+        return build_to_check(cfg, size=SIZE)
+    if name in MMDET:
+        detector = get_config(f'mmdet::{MMDET[name]}').model
+        segmentors.on_one_device(detector)
+        if 'ResNet' in detector.backbone.type:
+            detectors.shrink(detector)
+        model = dict(
+            type='DFFVideoDetector', detector=detector, propagation=propagation
+        )
+        cfg = Config(dict(default_scope='mmdet', model={**model, **options}))
         return build_to_check(cfg, size=SIZE)
     init_default_scope('mmseg')
     torch.manual_seed(0)
@@ -68,6 +88,23 @@ CASES = [
     pytest.param('deeplabv3plus', 'scores', (4, 8), marks=slow),
     pytest.param('pspnet', 'auto', (8, 8), marks=slow),
     pytest.param('upernet-swin', 'last', (4, 16), marks=slow),
+    *(
+        pytest.param(name, split, strides, marks=slow)
+        for name, strides in (
+            ('gfl', PYRAMID),
+            ('yolov3', (8, 16, 32)),
+            ('segnext', (8,)),
+            ('bisenetv1', (8, 8, 16)),
+            ('bisenetv2', (8, 4, 8, 16, 32)),
+            ('ddrnet', (8, 8)),  # the second level in training
+            ('pidnet', (8, 8)),
+        )
+        for split in ('last', 'scores')
+    ),
+    pytest.param('vfnet', 'last', PYRAMID, marks=slow),
+    pytest.param('vfnet', 'scores', PYRAMID * 2, marks=slow),
+    pytest.param('conditional-detr', 'auto', (32,), marks=slow),
+    pytest.param('dab-detr', 'auto', (32,), marks=slow),
     pytest.param('mask2former', 'auto', (4, 8, 16, 32), marks=slow),
 ]
 
@@ -209,13 +246,14 @@ def test_pidnet_trains_behind_its_scores():
 @pytest.mark.parametrize(
     'name, split, flow, message',
     [
-        ('pidnet', 'last', FLOWNET, "'last' is not possible .* has .*'scores'"),
         (
             'fcn',
             'scores',
             dict(FLOWNET, strides=(4, 16)),
             r"names the strides \(4, 16\).*'scores' have the strides \(8, 8\)",
         ),
+        ('ssd', 'last', FLOWNET, r'not possible .*a map of \(1, 1\) for images of'),
+        ('ssd', 'auto', FLOWNET, r'a map of \(1, 1\) for images of \(320, 320\)'),
         ('fcn', 'later', FLOWNET, "split must be a stage .* got 'later'"),
     ],
 )

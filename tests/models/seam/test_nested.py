@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from dff.models.seam.nested import pack, pack_parts, stride_of, unpack, unpack_parts
+from dff.models.seam.nested import (
+    divide,
+    merge,
+    pack,
+    pack_parts,
+    stride_of,
+    unpack,
+    unpack_parts,
+)
 
 
 def assert_same(found, wanted):
@@ -46,6 +54,15 @@ def test_parts_have_levels_of_their_own():
     assert torch.equal(both.maps[1], aux)
     assert_same(unpack_parts(both), {'main': main, 'aux': (aux,)})
     assert_same(unpack_parts(alone), {'main': main})
+
+
+def test_maps_are_divided_by_their_place_and_merged():
+    a, b, c = (torch.rand(1, n, 2, 3) for n in (1, 2, 3))
+    outputs = ([a, None], {'x': b}, (c,))
+    one, two = divide(outputs, {1})
+    assert_same(one, ([a, None], {'x': None}, (c,)))
+    assert_same(two, ([None, None], {'x': b}, (None,)))
+    assert_same(merge(one, two), outputs)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .feats import Feats, Wanted
 from .last_layers import ByMode, multiply_adds, run_after, run_before
-from .nested import pack, unpack
+from .nested import divide, merge, pack, pack_parts, unpack, unpack_parts
 from .probe import Probe
 from .views import view_of
 
@@ -24,16 +24,29 @@ class BehindDenseHead:
     Its raw output is propagated: scores, box deltas, objectness. Deltas are relative to
     their own cell; a cell that moves with the flow takes its box along, which is right
     as long as the motion is the same over the box (to first order).
+
+    Attributes:
+        extra: Places of outputs that the head has in training only (VFNet).
     """
+
+    extra: tuple[int, ...] = ()
 
     def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat; see :meth:`SplitPoint.head`."""
         outputs = model.bbox_head(model.extract_feat(images))
-        return pack(outputs, images.shape[-2:]).filled_with_mean()
+        size = images.shape[-2:]
+        if not self.extra:
+            return pack(outputs, size).filled_with_mean()
+        extra = self.extra if model.bbox_head.training else ()
+        read, trained = divide(outputs, extra)
+        return pack_parts(dict(read=read, trained=trained), size).filled_with_mean()
 
     def tail(self, model: nn.Module, feats: Feats) -> Any:
         """Return the raw output of the head."""
-        return unpack(feats)
+        if not self.extra:
+            return unpack(feats)
+        parts = unpack_parts(feats)
+        return merge(parts['read'], parts['trained'])
 
     def view(self, model: nn.Module) -> nn.Module:
         """Return a view of the model whose head takes its input as its raw output."""
@@ -78,7 +91,16 @@ class BeforeLastLayers:
         return multiply_adds(model.bbox_head, self.layers[False], maps, record)
 
 
-def before_last_layers(probe: Probe) -> BeforeLastLayers:
+def behind_dense_head(probe: Probe) -> BehindDenseHead:
+    """Return the split behind the head of a one-stage detector.
+
+    Raises:
+        ValueError: See :meth:`Probe.extra_outputs`.
+    """
+    return BehindDenseHead(probe.extra_outputs(probe.model.bbox_head))
+
+
+def before_last_layers_of_detector(probe: Probe) -> BeforeLastLayers:
     """Find the last layers of a one-stage detector.
 
     Raises:

@@ -8,6 +8,7 @@ models, whose whole heads would otherwise run on every frame.
 import logging
 from collections.abc import Callable
 
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.detectors import SingleStageDetector, TwoStageDetector
 from mmdet.models.detectors.base_detr import DetectionTransformer
 from mmengine.logging import print_log
@@ -18,18 +19,18 @@ from torch import nn
 from dff.models.rfcn.detector import RFCN
 
 from .detector_splits import (
-    BehindDenseHead,
     BehindEncoder,
     BehindRPN,
-    before_last_layers,
+    before_last_layers_of_detector,
+    behind_dense_head,
 )
 from .fit_flow import NAMED_SPLITS
 from .paper_splits import InsideBackbone, SplitPoint, has_score_layers, numbered_splits
 from .probe import Probe
 from .segmentor_splits import (
-    AtClassifier,
     BehindPixelDecoder,
-    before_classifier,
+    before_last_layers_of_segmentor,
+    behind_classifier,
     heads_in,
 )
 from .staged_backbone import StagedBackbone
@@ -104,9 +105,13 @@ def late_splits(model: nn.Module) -> dict[str, Callable[[Probe], SplitPoint]]:
     if isinstance(model, DetectionTransformer):
         return _both(BehindEncoder())
     if isinstance(model, TwoStageDetector):
-        return _both(BehindRPN()) if model.with_rpn else {}
+        has_rpn = isinstance(getattr(model, 'rpn_head', None), BaseDenseHead)
+        return _both(BehindRPN()) if has_rpn else {}
     if isinstance(model, SingleStageDetector):
-        return {'last': before_last_layers, 'scores': lambda _: BehindDenseHead()}
+        return {
+            'last': before_last_layers_of_detector,
+            'scores': behind_dense_head,
+        }
     is_plain = isinstance(model, EncoderDecoder) and not isinstance(
         model, CascadeEncoderDecoder
     )
@@ -118,8 +123,8 @@ def late_splits(model: nn.Module) -> dict[str, Callable[[Probe], SplitPoint]]:
     if not all(isinstance(head, BaseDecodeHead) for head in heads):
         return {}
     return {
-        'last': before_classifier,
-        'scores': lambda _: AtClassifier(is_behind=True),
+        'last': before_last_layers_of_segmentor,
+        'scores': behind_classifier,
     }
 
 
@@ -151,8 +156,7 @@ def _find_named(model: nn.Module, name: str) -> SplitPoint | None:
         return splits[name]
     if name == 'auto' and splits:
         return probe.cheapest(list(splits.values()))
-    why = '; '.join(f'{key!r}: {reason}' for key, reason in refusals.items())
-    why = why or 'its head is of no known form'
+    why = '; '.join(dict.fromkeys(refusals.values())) or 'its head is of no known form'
     if name == 'auto':
         share = probe.share_behind_backbone()
         cost = '' if share is None else f', {share:.0%} of the multiply-adds,'

@@ -3,6 +3,8 @@
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
+from itertools import chain
 from typing import Any
 
 import torch
@@ -10,9 +12,22 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from .feature_seam import FeatureSeam
+from .nested import stride_of
+from .views import view_of
 
 NAMED_SPLITS = ('backbone', 'last', 'scores', 'auto')
 PROBE_SIDE = 256  # pixels; a multiple of every stride, two cells of the coarsest
+
+
+def probe_size(model: nn.Module) -> tuple[int, int]:
+    """Return the size (H, W) of an image on which a model can be tried.
+
+    SSD takes images of one size, at which its coarsest map is one cell.
+    """
+    anchors = getattr(getattr(model, 'bbox_head', None), 'prior_generator', None)
+    strides = chain([(PROBE_SIDE, PROBE_SIDE)], getattr(anchors, 'strides', ()))
+    width, height = (max(sides) for sides in zip(*strides, strict=True))
+    return height, width
 
 
 def needs_fit(propagation: dict | nn.Module) -> bool:
@@ -41,7 +56,8 @@ def fit_flow(
             ``'auto'`` strides that the network names must be the right ones.
 
     Raises:
-        ValueError: If the network names other strides than the maps have.
+        ValueError: If the network names other strides than the maps have, or a map is
+            no grid, see :func:`stride_of`.
     """
     if not isinstance(propagation, dict):
         return propagation
@@ -68,13 +84,25 @@ def measure_maps(seam: FeatureSeam) -> tuple[list[int], list[int]]:
 
     Returns:
         Stride and channels of each level that is propagated in training.
+
+    Raises:
+        ValueError: If a map is no grid, see :func:`stride_of`.
     """
-    weight = next(seam.model.parameters())
-    image = weight.new_zeros(1, 3, PROBE_SIDE, PROBE_SIDE)
-    with torch.no_grad(), in_eval_mode(seam.model):
+    model = seam.model
+    image = next(model.parameters()).new_zeros(1, 3, *probe_size(model))
+    with torch.no_grad(), in_eval_mode(model):
+        # some backbones and heads return more in training (PIDNet, VFNet)
+        parts = {n: view_of(m, training=True) for n, m in _parts_of(model)}
+        seam = copy(seam)
+        seam.model = view_of(model, **parts)
         feats = seam.head(image, training=True)
     maps = [feats.maps[level] for level in sorted(feats.maps)]
-    return [PROBE_SIDE // m.shape[-1] for m in maps], [m.shape[1] for m in maps]
+    return [stride_of(m, image.shape[-2:]) for m in maps], [m.shape[1] for m in maps]
+
+
+def _parts_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    names = ('backbone', 'bbox_head', 'decode_head')
+    return [(name, part) for name, part in model.named_children() if name in names]
 
 
 def _parameters(kind: str | type) -> Sequence[str]:

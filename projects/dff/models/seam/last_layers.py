@@ -13,7 +13,7 @@ Shapes: N images, C channels, h, w a map.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from types import MethodType
@@ -54,6 +54,10 @@ class _Place:
     index: int
 
 
+def _lists() -> dict[str, list]:
+    return defaultdict(list)
+
+
 @dataclass
 class Recording:
     """What :func:`run_after` needs beside the maps.
@@ -66,9 +70,15 @@ class Recording:
     """
 
     entry: Any
-    inputs: dict[str, list[tuple]] = field(default_factory=lambda: defaultdict(list))
-    outputs: dict[str, list[_Place]] = field(default_factory=lambda: defaultdict(list))
-    shapes: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
+    inputs: dict[str, list[tuple]] = field(default_factory=_lists)
+    outputs: dict[str, list[_Place]] = field(default_factory=_lists)
+    shapes: dict[str, list[Tensor]] = field(default_factory=_lists)
+
+    def places(self, layers: LastLayers) -> set[int]:
+        """Return which of the maps some of the layers need."""
+        found = [arg for n in layers.last for call in self.inputs[n] for arg in call]
+        found += [place for n in layers.kept for place in self.outputs[n]]
+        return {place.index for place in found if isinstance(place, _Place)}
 
 
 def find_last_layers(head: nn.Module, feats: Any) -> LastLayers:
@@ -82,17 +92,22 @@ def find_last_layers(head: nn.Module, feats: Any) -> LastLayers:
         ValueError: If the head has none.
     """
     calls: dict[Any, nn.Module] = {}  # node of the autograd graph: layer
-    called: set[nn.Module] = set()
+    called: dict[nn.Module, set[nn.Module]] = {}  # and the layers that run inside
+    running: list[nn.Module] = []
 
     def traced(module: nn.Module, view: nn.Module) -> Callable[..., Any]:
         is_layer, run = _is_layer(module), MethodType(type(module).forward, view)
 
         def forward(*args: Any, **kwargs: Any) -> Any:
+            running.append(module)
             output = run(*args, **kwargs)
+            running.pop()
             if isinstance(output, Tensor):
-                called.add(module)
+                called.setdefault(module, set())
                 if is_layer and output.grad_fn is not None:
                     calls[output.grad_fn] = module
+                    for outer in running:
+                        called.setdefault(outer, set()).add(module)
             return output
 
         return forward
@@ -187,14 +202,17 @@ def _reached(starts: Iterable[Any], stops: dict[Any, nn.Module]) -> set[Any]:
 def _skipped(
     module: nn.Module,
     frontier: set[nn.Module],
-    called: set[nn.Module],
+    called: Mapping[nn.Module, set[nn.Module]],
     prefix: str = '',
 ) -> Iterator[str]:
-    """Yield names of the largest modules with parameters and no frontier layer."""
+    """Yield names of the largest modules with parameters and no frontier layer.
+
+    A layer that a module holds counts, and so does one that it only calls (PIDNet).
+    """
     for name, child in module.named_children():
         if child in frontier or next(child.parameters(), None) is None:
             continue
-        if child in called and not frontier & set(child.modules()):
+        if child in called and not frontier & {*child.modules(), *called[child]}:
             yield prefix + name
         else:
             yield from _skipped(child, frontier, called, f'{prefix}{name}.')

@@ -3,7 +3,7 @@
 Shapes: N images, C channels, h, w a map.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +122,29 @@ def unpack_parts(feats: Feats) -> dict[str, Any]:
         maps = {n - first: feat for n, feat in feats.maps.items() if n >= first}
         parts[name] = unpack(Feats(maps, form=form))
     return parts
+
+
+def divide(outputs: Any, places: Collection[int]) -> tuple[Any, Any]:
+    """Divide nested maps: those at ``places`` of ``leaves_of`` are the second part.
+
+    Both parts have the same form, with None for what is in the other.
+    """
+    flags = [place in places for place in range(sum(1 for _ in leaves_of(outputs)))]
+    one, two = iter(flags), iter(flags)
+    return (
+        replace_leaves(outputs, lambda leaf: None if next(one) else leaf),
+        replace_leaves(outputs, lambda leaf: leaf if next(two) else None),
+    )
+
+
+def merge(one: Any, two: Any) -> Any:
+    """Merge two parts from :func:`divide`."""
+    if isinstance(one, dict):
+        return {key: merge(value, two[key]) for key, value in one.items()}
+    if isinstance(one, (tuple, list)):
+        values = [merge(a, b) for a, b in zip(one, two, strict=True)]
+        return values if isinstance(one, list) else tuple(values)
+    return two if one is None else one
 
 
 def leaves_of(node: Any) -> Iterator[Any]:

@@ -14,9 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from .feats import Feats, Wanted
-from .fit_flow import PROBE_SIDE, in_eval_mode
+from .fit_flow import in_eval_mode, probe_size
 from .last_layers import ByMode, check_last_layers, find_last_layers
-from .nested import replace_leaves
+from .nested import leaves_of, replace_leaves
 from .paper_splits import SplitPoint
 from .views import view_of
 
@@ -43,8 +43,9 @@ class Probe:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        side = torch.linspace(-1, 1, PROBE_SIDE)
-        image = (3 * torch.outer(side, side) + side).sin().expand(1, 3, -1, -1)
+        self.size = probe_size(model)
+        y, x = (torch.linspace(-1, 1, side) for side in self.size)
+        image = (3 * torch.outer(y, x) + x).sin().expand(1, 3, -1, -1)
         self.images = image.to(next(model.parameters()))  # (1, 3, H, W)
         self._outputs: dict[bool, Any] = {}
         self._tried: list[SplitPoint] = []
@@ -85,8 +86,9 @@ class Probe:
                 self.run(split_point)
                 self._tried.append(split_point)
         except MISFITS as error:
-            lines = str(error).strip().splitlines() or ['']
-            return None, f'{type(error).__name__}: {lines[0]:.200}'
+            text = ' '.join(str(error).split())
+            is_ours = type(error) in (ValueError, TypeError)
+            return None, text if is_ours else f'{type(error).__name__}: {text:.200}'
         return split_point, ''
 
     def cheapest(self, split_points: Sequence[SplitPoint]) -> SplitPoint:
@@ -119,6 +121,33 @@ class Probe:
                 found.append(layers)
         return found[0], found[1]
 
+    def extra_outputs(self, head: nn.Module) -> tuple[int, ...]:
+        """Return which outputs a head has in training only, by their places.
+
+        Raises:
+            ValueError: If some of those in prediction are none of those in training.
+        """
+        outputs = []
+        with torch.no_grad(), in_eval_mode(self.model):
+            for training in (False, True):
+                view = view_of(head, training=training)
+                found = view.forward(self.extract_feat(training=training))
+                outputs.append(list(leaves_of(found)))
+        read, trained = outputs
+        if len(read) == len(trained):
+            return ()
+        extra = [
+            place
+            for place, leaf in enumerate(trained)
+            if not any(torch.equal(leaf, other) for other in read)
+        ]
+        if len(extra) + len(read) != len(trained):
+            raise ValueError(
+                f'{type(head).__name__} returns {len(read)} maps in prediction, which '
+                f'are not among the {len(trained)} of training'
+            )
+        return tuple(extra)
+
     def cost(self, split_point: SplitPoint) -> int:
         """Count what a propagated frame costs: warped values and the last layers."""
         feats = self.run(split_point, training=False)
@@ -132,7 +161,7 @@ class Probe:
         Returns:
             Share in 0..1; None for a model that cannot predict on the image.
         """
-        size = (PROBE_SIDE, PROBE_SIDE)
+        size = self.size
         meta = dict(
             **dict.fromkeys(
                 ('ori_shape', 'img_shape', 'pad_shape', 'batch_input_shape'), size
