@@ -1,7 +1,3 @@
-import subprocess
-import sys
-
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,7 +7,6 @@ from mmseg.structures import SegDataSample
 
 from dff.visualization import (
     VideoVisualizer,
-    VideoWriter,
     draw_caption,
     draw_legend,
     flow_at_image_size,
@@ -131,70 +126,6 @@ def test_no_boxes_and_too_short_a_palette():
     sample = sample_with([[10, 50, 60, 90]], [0.9])
     sample.pred_instances.labels[:] = 2
     assert (visualizer.draw(image, sample)[50:] != 30).any()
-
-
-@pytest.mark.parametrize('size', [(48, 64), (49, 63)])
-def test_video_holds_what_was_written(tmp_path, size):
-    path = tmp_path / 'deep' / 'out.mp4'
-    with VideoWriter(path, fps=10) as writer:
-        for i in range(5):
-            writer.write(np.full((*size, 3), 40 * i, np.uint8))
-        assert not path.exists()
-    assert [p.name for p in path.parent.iterdir()] == ['out.mp4']
-    capture = cv2.VideoCapture(str(path))
-    assert capture.get(cv2.CAP_PROP_FPS) == 10
-    for i in range(5):
-        is_read, image = capture.read()
-        assert is_read and image.shape == (48 + size[0] % 2 * 2, 64, 3)
-        assert abs(image.mean() - 40 * i) < 4
-    assert not capture.read()[0]
-
-
-def test_folder_of_frames(tmp_path):
-    path = tmp_path / 'frames'
-    with VideoWriter(path) as writer:
-        writer.write(np.full((20, 30, 3), 10, np.uint8))
-        writer.write(np.full((40, 30, 3), 90, np.uint8))
-    assert sorted(p.name for p in path.iterdir()) == ['000000.jpg', '000001.jpg']
-    assert abs(cv2.imread(str(path / '000001.jpg')).mean() - 90) < 2
-    with pytest.raises(FileExistsError, match='frames is not empty'):
-        VideoWriter(path)
-
-
-def test_an_error_leaves_the_old_video_and_no_rest(tmp_path):
-    path = tmp_path / 'out.mp4'
-    path.write_bytes(b'old')
-    with pytest.raises(ValueError, match=r'frame 1 has the size \(20, 32\)'):
-        with VideoWriter(path) as writer:
-            writer.write(np.zeros((16, 32, 3), np.uint8))
-            writer.write(np.zeros((20, 32, 3), np.uint8))
-    assert path.read_bytes() == b'old' and list(tmp_path.iterdir()) == [path]
-    with pytest.raises(ValueError, match='no frame was written'):
-        with VideoWriter(path):
-            pass
-    with pytest.raises(ValueError, match=r'must end in \.mp4'):
-        VideoWriter(tmp_path / 'out.mkv')
-
-
-def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path):
-    script = (
-        'import sys, numpy as np\n'
-        'from dff.visualization import VideoWriter\n'
-        'video, folder = (VideoWriter(path) for path in sys.argv[1:])\n'
-        'with video, folder:\n'
-        '    while True:\n'
-        '        for writer in (video, folder):\n'
-        '            writer.write(np.zeros((48, 64, 3), np.uint8))\n'
-        '        print(writer.count, flush=True)\n'
-    )
-    names = [str(tmp_path / name) for name in ('out.mp4', 'frames')]
-    command = [sys.executable, '-c', script, *names]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
-        while int(run.stdout.readline()) < 20:
-            pass
-        run.kill()
-    left = [path.name for path in tmp_path.iterdir()]
-    assert len(left) == 2 and all(name.startswith('.') for name in left)
 
 
 CLASSES = ('road', 'car', 'tree')
