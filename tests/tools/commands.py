@@ -26,13 +26,14 @@ def call(*command, is_ok=True, cwd=None, **env):
     return shown
 
 
-def call_tool(tool, *args, is_ok=True, cwd=None, ranks=1):
+def call_tool(tool, *args, is_ok=True, code=None, cwd=None, ranks=1):
     """Run a Python tool in forks, which saves the imports; return what it printed.
 
     Args:
         tool: Its path.
         args: Command line.
         is_ok: Whether it must succeed; else it must fail.
+        code: The exit code that is expected, instead of `is_ok`.
         cwd: Folder to run it in.
         ranks: With two, what `dist_train.sh` and `dist_test.sh` start.
     """
@@ -47,8 +48,9 @@ def call_tool(tool, *args, is_ok=True, cwd=None, ranks=1):
         ]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, 'log.txt')
-        code, shown = run_script(tool, *args, envs=envs, log=log, cwd=cwd)
-    assert (code == 0) == is_ok, shown[-4000:]
+        found, shown = run_script(tool, *args, envs=envs, log=log, cwd=cwd)
+    is_expected = (found == 0) == is_ok if code is None else found == code
+    assert is_expected, shown[-4000:]
     return shown
 
 

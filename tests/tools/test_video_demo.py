@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from commands import call_tool
+from make_video import damage_packet, noise_pictures, write_video
 from mmengine.config import Config
 
 import dff  # noqa: F401
-from dff.apis import VideoInferencer
+from dff.apis import VideoInferencer, open_frames
 from dff.visualization.caption import KEY_COLOR
 
 ROOT = Path(__file__).parents[2]
@@ -247,14 +249,47 @@ def test_a_killed_demo_leaves_nothing_under_the_final_name(trained, tmp_path):
     cv2.imwrite(str(frames / '0.png'), image)
     for i in range(1, 5000):
         (frames / f'{i}.png').symlink_to('0.png')
-    out = tmp_path / 'out.mp4'
+    out, partial = tmp_path / 'out', tmp_path / 'out.partial'
     args = [sys.executable, str(SCRIPT), *command(trained, out)]
     args[2] = str(frames)
     with subprocess.Popen(
         args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as run:
-        while run.poll() is None and not list(tmp_path.glob('.out.*')):
+        while run.poll() is None and not (partial / '000003.jpg').exists():
             time.sleep(0.05)
         run.kill()
     assert not out.exists()
-    assert list(tmp_path.glob('.out.*'))  # it was at work
+    assert cv2.imread(str(partial / '000002.jpg')) is not None
+
+
+@pytest.fixture
+def damaged(trained, tmp_path):
+    """The folder with a video whose frame 4 is lost."""
+    folder = tmp_path / 'damaged'
+    folder.mkdir()
+    for name in ('cfg.py', 'dff.pth'):
+        (folder / name).symlink_to(trained / name)
+    options = dict(codec='mjpeg', pix_fmt='yuvj420p', fps=5)
+    path = write_video(folder / 'in.avi', noise_pictures(9, (96, 128)), **options)
+    assert damage_packet(path, 4, path, part=(0, 1)) == 4
+    return folder
+
+
+def test_damaged_input_loses_nothing_else(damaged, tmp_path):
+    """The command ends with code 3, a summary and its output."""
+    out = tmp_path / 'out.mp4'
+    shown = call_tool(SCRIPT, *command(damaged, out), code=3)
+    assert '8 frames written to' in shown
+    assert '1 places of the input are damaged:\n  frame 4 (0.80 s) cannot be' in shown
+    times = [frame.time for frame in open_frames(out)]
+    np.testing.assert_allclose(times, [i / 5 for i in range(9) if i != 4], atol=0.002)
+    assert not list(tmp_path.glob('*partial*'))
+
+
+def test_strict_stops_at_the_first_damage(damaged, tmp_path):
+    out = tmp_path / 'out.mp4'
+    shown = call_tool(SCRIPT, *command(damaged, out, '--strict'), code=3)
+    assert 'frame 4 (0.80 s) cannot be read' in shown and 'Traceback' not in shown
+    assert not out.exists()
+    frames = list(open_frames(tmp_path / 'out.partial.mp4'))
+    assert len(frames) == 4

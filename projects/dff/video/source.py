@@ -21,6 +21,7 @@ class FrameSource(ABC):
         count: Number of frames, if it is known. For videos it is an estimate.
         damage: What the last iteration could not read.
         skipped: How many frames the last iteration skipped to be up to date.
+        sound: Path of a file which may have sound that belongs to the frames; or None.
 
     Args:
         name: See above.
@@ -35,6 +36,7 @@ class FrameSource(ABC):
 
     fps: float | None = None
     count: int | None = None
+    sound: str | None = None
 
     def __init__(
         self, name: str, *, part: Part = EVERYTHING, on_damage: OnDamage = 'skip'

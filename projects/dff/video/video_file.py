@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from .frame import Damage, Frame
+from .frame import EVERYTHING, Damage, Frame
 from .read_ahead import read_ahead
 from .source import FrameSource
 
@@ -40,6 +40,8 @@ class VideoFile(FrameSource):
     ) -> None:
         super().__init__(path, **options)
         self._with_vectors = with_vectors
+        if self.part == EVERYTHING:
+            self.sound = path
         with closing(self._open()) as video:
             self.fps = self.part.fps(video.fps)
             self.count = self.part.count(video.count)
