@@ -18,7 +18,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from dff.models import CutDetector, FeaturePropagation, FixedKeyFrameScheduler
-from dff.models.algorithm import Algorithm1
+from dff.models.algorithm import Algorithm1, Step
 from dff.models.current_frame import CurrentFrame
 from dff.models.seam.feats import Feats
 from dff.models.stream_state import StreamState
@@ -83,7 +83,7 @@ def find_keys(
     for index, image in enumerate(images):
         sample = BaseDataElement(metainfo=_meta(image, index))
         with torch.no_grad():
-            result = algorithm.predict(_to_tensor(image), sample, state)
+            (result,) = algorithm.predict([Step(_to_tensor(image), sample, state)])
         yield result.is_key_frame, index - last_key
         if result.is_key_frame:
             last_key = index
@@ -181,7 +181,8 @@ def time_detector(images: Images, detector: CutDetector) -> float:
             spent.append(seconds + time.perf_counter() - start)
             state.frame_id = index
         else:
-            algorithm.predict(tensor, BaseDataElement(metainfo=meta), state)
+            sample = BaseDataElement(metainfo=meta)
+            algorithm.predict([Step(tensor, sample, state)])
     return 1000 * median(spent)
 
 
