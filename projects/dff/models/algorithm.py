@@ -10,6 +10,7 @@ Shapes: N frames, H, W image.
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from .key_frame import ask
 from .propagation import FeaturePropagation
 from .seam.feats import Feats, join_feats
 from .seam.feature_seam import FeatureSeam
-from .seam.windows import cut
+from .seam.windows import cut, shape_inside
 from .stream_state import StreamState
 
 Item = Tensor | dict[str, Tensor]
@@ -112,9 +113,20 @@ class Algorithm1:
             result.set_metainfo(dict(is_key_frame=offset == 0, offset=offset))
         return results
 
-    def encode(self, images: Tensor) -> list[Feats]:
-        """Run N_feat on each window of images (N, 3, H, W)."""
-        return [self.seam.head(cut(images, w)) for w in self.seam.windows(images)]
+    def encode(self, images: Tensor, *, shapes: Sequence[Sequence[int]]) -> list[Feats]:
+        """Run N_feat on each window of images (N, 3, H, W).
+
+        Args:
+            images: As the model gets them.
+            shapes: Size (H, W) of each inside the padding.
+        """
+        return [
+            self.seam.head(
+                cut(images, window),
+                img_shapes=[shape_inside(shape, window) for shape in shapes],
+            )
+            for window in self.seam.windows(images)
+        ]
 
     def _advance(self, steps: Sequence[Step]) -> list[CurrentFrame]:
         """Bring streams to their frames; where there are new key frames, run N_feat."""
@@ -133,7 +145,8 @@ class Algorithm1:
         found = [(n, *key) for n, key in enumerate(keys) if key is not None]
         for group in _groups(found, lambda new: new[1].shape):
             images = torch.cat([image for _, image, _ in group])  # (N, 3, H, W)
-            windows = [feats.split() for feats in self.encode(images)]
+            shapes = [steps[n].meta['img_shape'] for n, *_ in group]
+            windows = [feats.split() for feats in self.encode(images, shapes=shapes)]
             parts = zip(*windows, strict=True)
             for (n, image, key_id), feats in zip(group, parts, strict=True):
                 steps[n].state.begin(
@@ -189,7 +202,10 @@ class Algorithm1:
         if not background.is_pending and ask(self.scheduler, frame):
             shape = frame.meta['img_shape']
             background.start(
-                self.encode, frame.image, frame_id=frame.frame_id, shape=shape
+                partial(self.encode, shapes=[shape]),
+                frame.image,
+                frame_id=frame.frame_id,
+                shape=shape,
             )
         return None
 

@@ -207,12 +207,13 @@ class DFFVideoModel(BaseModel):
                 'training needs `is_same` in the metainfo of each pair, which '
                 f'VideoPairDataset sets; missing for {missing[:3]}'
             )
+        shapes = [m['img_shape'] for m in metas]
         feats, _ = self.propagation(
-            self.seam.head(key),
+            self.seam.head(key, img_shapes=shapes),
             cur,
             key,
             is_same=[m['is_same'] for m in metas],
-            img_shapes=[m['img_shape'] for m in metas],
+            img_shapes=shapes,
         )
         return self.seam.run('loss', cur, feats, data_samples)
 

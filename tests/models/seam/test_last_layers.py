@@ -6,12 +6,8 @@ from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from dff.models.seam.last_layers import (
-    check_last_layers,
-    find_last_layers,
-    run_after,
-    run_before,
-)
+from dff.models.seam.last_layers import find_last_layers
+from dff.models.seam.two_parts import check_last_layers, run_after, run_before
 
 POINTS = dict(type='MlvlPointGenerator', offset=0, strides=[8, 16])
 ANCHORS = dict(
@@ -140,6 +136,22 @@ def test_a_map_that_two_layers_read_is_propagated_once():
     ]  # fmt: skip
     (reg, centre) = (record.inputs[n] for n in ('conv_reg', 'conv_centerness'))
     assert reg == centre and reg != record.inputs['conv_cls']
+
+
+def test_the_second_part_runs_on_any_batch():
+    """Frames of several streams run as one batch, also if their keys ran alone."""
+    head = build('VFNetHead')
+    one, two = pyramid(1), pyramid(2)
+    layers = find_last_layers(head, one)
+    with torch.no_grad():
+        maps, record = run_before(head, layers, one)
+        others, _ = run_before(head, layers, two)
+        joined = [torch.cat(pair) for pair in zip(maps, others, strict=True)]
+        found = flat(run_after(head, layers, joined, record))
+        both = [torch.cat(pair) for pair in zip(one, two, strict=True)]
+        wanted = flat(head(both))
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_gradients_reach_both_parts():

@@ -3,6 +3,7 @@
 Shapes: N images, H, W image, C channels, h, w a map.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +12,10 @@ from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
 from .feats import Feats, Wanted
-from .last_layers import ByMode, multiply_adds, run_after, run_before
+from .last_layers import ByMode
 from .nested import divide, merge, pack, pack_parts, unpack, unpack_parts
 from .probe import Probe
+from .two_parts import multiply_adds, run_after, run_before
 from .views import view_of
 
 
@@ -156,13 +158,17 @@ def levels_of_roi_heads(roi_head: nn.Module) -> int:
 
 @dataclass(frozen=True)
 class BehindEncoder:
-    """N_feat ends behind the encoder of a DETR; its memory is propagated as maps."""
+    """N_feat ends behind the encoder of a DETR; its memory is propagated as maps.
+
+    The encoder masks the padding of the key frame, the decoder that of the current one.
+    """
 
     def head(self, model: nn.Module, images: Tensor, wanted: Wanted) -> Feats:
         """Run N_feat; see :meth:`SplitPoint.head`."""
         levels = model.extract_feat(images)
         shapes = [tuple(level.shape[-2:]) for level in levels]
-        inputs, _ = model.pre_transformer(levels, _samples_like(images))
+        samples = _samples_like(images, wanted.img_shapes)
+        inputs, _ = model.pre_transformer(levels, samples)
         memory = model.forward_encoder(**inputs)['memory']  # (N, sum of h w, C)
         parts = memory.split([h * w for h, w in shapes], dim=1)
         maps = [
@@ -190,8 +196,13 @@ class BehindEncoder:
         return view_of(model, pre_transformer=pre_transformer, encoder=encoder)
 
 
-def _samples_like(images: Tensor) -> list[DetDataSample]:
-    """Return data samples of images without padding."""
-    height, width = images.shape[-2:]
-    meta = dict(batch_input_shape=(height, width), img_shape=(height, width))
-    return [DetDataSample(metainfo=dict(meta)) for _ in images]
+def _samples_like(
+    images: Tensor, img_shapes: Sequence[Sequence[int]] | None
+) -> list[DetDataSample]:
+    """Return data samples of images, which say how much of each is padding."""
+    size = tuple(images.shape[-2:])
+    shapes = [size] * len(images) if img_shapes is None else img_shapes
+    return [
+        DetDataSample(metainfo=dict(batch_input_shape=size, img_shape=tuple(shape[:2])))
+        for shape in shapes
+    ]

@@ -16,10 +16,13 @@ class Wanted:
         training: Whether those that are read in training, or in prediction.
         outputs_read: Call with ``training=``: which of the backbone's outputs (their
             indices) are read.
+        img_shapes: Size (H, W) of each image inside the padding, which encoders of
+            transformers mask; None: no padding.
     """
 
     training: bool
     outputs_read: Callable[..., Collection[int]]
+    img_shapes: Sequence[Sequence[int]] | None = None
 
 
 @dataclass(frozen=True)

@@ -36,20 +36,27 @@ class FeatureSeam:
         """List the parts of images (N, 3, H, W) that ``predict`` looks at in turn."""
         return [(0, 0, *images.shape[-2:])]
 
-    def head(self, images: Tensor, *, training: bool | None = None) -> Feats:
+    def head(
+        self,
+        images: Tensor,
+        *,
+        training: bool | None = None,
+        img_shapes: Sequence[Sequence[int]] | None = None,
+    ) -> Feats:
         """Run N_feat on images (N, 3, H, W).
 
         Args:
             images: As the model gets them.
             training: Whether to return the levels that are read in training; default
                 is the mode of the model.
+            img_shapes: Size (H, W) of each image inside the padding; None: no padding.
 
         Raises:
             TypeError: If ``extract_feat`` returns no tensor and no sequence of tensors.
         """
         training = self.model.training if training is None else training
         if self.split_point is not None:
-            wanted = Wanted(training, self.outputs_read)
+            wanted = Wanted(training, self.outputs_read, img_shapes)
             return self.split_point.head(self.model, images, wanted)
         outputs = self.model.extract_feat(images)
         if isinstance(outputs, Tensor):

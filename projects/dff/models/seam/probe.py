@@ -15,9 +15,10 @@ from torch.utils.flop_counter import flop_registry
 
 from .feats import Feats, Wanted
 from .fit_flow import in_eval_mode, probe_size
-from .last_layers import ByMode, check_last_layers, find_last_layers
+from .last_layers import ByMode, find_last_layers
 from .nested import leaves_of, replace_leaves
 from .paper_splits import SplitPoint
+from .two_parts import check_last_layers
 from .views import view_of
 
 TAPS = 4  # multiply-adds per warped value, bilinear

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from .feats import Feats, Wanted
 from .fit_flow import in_eval_mode
-from .last_layers import ByMode, multiply_adds, run_after, run_before
+from .last_layers import ByMode
 from .nested import divide, merge, pack, pack_parts, unpack, unpack_parts
 from .probe import Probe
+from .two_parts import multiply_adds, run_after, run_before
 from .views import view_of
 
 TRAINED = ' in training'  # behind the name of a head
