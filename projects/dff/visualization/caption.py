@@ -4,6 +4,7 @@ Images are BGR uint8 (H, W, 3), as OpenCV reads and writes them.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -76,8 +77,19 @@ def draw_legend(
     Returns:
         The image with a strip below it, (H + h, W, 3).
     """
-    width = image.shape[1]
-    scale, thickness = max(0.4, image.shape[0] / 1000), max(1, image.shape[0] // 700)
+    colors = tuple(tuple(int(c) for c in color) for color in palette)
+    return np.concatenate([image, _legend(image.shape[:2], tuple(classes), colors)])
+
+
+@lru_cache(maxsize=8)  # a video has one
+def _legend(
+    size: tuple[int, int],
+    classes: tuple[str, ...],
+    palette: tuple[tuple[int, ...], ...],
+) -> np.ndarray:
+    """Draw the strip (h, W, 3) below an image of a size (H, W)."""
+    height, width = size
+    scale, thickness = max(0.4, height / 1000), max(1, height // 700)
     (_, letter), base = cv2.getTextSize('Ag', FONT, scale, thickness)
     side, row = round(SWATCH * letter), round(2 * letter + base)
     positions, x, y = [], base, 0
@@ -91,9 +103,8 @@ def draw_legend(
     strip = np.zeros((y + row, width, 3), np.uint8)
     for (x, y), name, color in zip(positions, classes, palette, strict=True):
         top = y + (row - side) // 2
-        cv2.rectangle(
-            strip, (x, top), (x + side, top + side), [int(c) for c in color[::-1]], -1
-        )
+        cv2.rectangle(strip, (x, top), (x + side, top + side), color[::-1], -1)
         where = (x + side + base, top + (side + letter) // 2)
         cv2.putText(strip, name, where, FONT, scale, TEXT_COLOR, thickness, cv2.LINE_AA)
-    return np.concatenate([image, strip])
+    strip.setflags(write=False)  # it is kept
+    return strip

@@ -1,12 +1,16 @@
 """Draw results on the frames of a video."""
 
-import numpy as np
-from mmdet.visualization import DetLocalVisualizer
-from mmengine.structures import BaseDataElement
-from mmseg.visualization import SegLocalVisualizer
+from typing import Any
 
+import numpy as np
+from mmengine.structures import BaseDataElement
+
+from .boxes import Color, draw_boxes
 from .caption import draw_caption, draw_legend
 from .flow import overlay_flow
+from .label_map import blend_labels
+
+LEAST_COLORS = 64  # for labels and tracks without a palette
 
 
 class VideoVisualizer:
@@ -32,18 +36,11 @@ class VideoVisualizer:
     ) -> None:
         if not 0 <= opacity <= 1:
             raise ValueError(f'opacity must be in [0, 1], got {opacity}')
-        self.score_thr = score_thr
+        self.score_thr, self.opacity = score_thr, opacity
         meta = dict(dataset_meta or {})
         self.classes, self.palette = meta.get('classes'), meta.get('palette')
-        self._boxes = DetLocalVisualizer(line_width=2)
-        palette = self.palette
-        if isinstance(palette, list) and self.classes:
-            if len(palette) < len(self.classes):
-                meta['palette'] = 'random'
-        self._boxes.dataset_meta = meta
-        self._labels = SegLocalVisualizer(alpha=opacity)
-        if self.classes and self.palette:
-            self._labels.dataset_meta = dict(classes=self.classes, palette=self.palette)
+        self._colors = _box_palette(self.classes, self.palette)
+        self._tracks = _box_palette(None, None)
 
     def draw(
         self,
@@ -95,11 +92,30 @@ class VideoVisualizer:
         return draw_legend(image, self.classes, self.palette)
 
     def _draw_boxes(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
+        if 'pred_panoptic_seg' in sample:
+            return self._draw_panoptic(image, sample)
+        if 'pred_instances' not in sample:
+            return image.copy()
+        instances = sample.pred_instances
+        return draw_boxes(
+            image,
+            instances,
+            classes=self.classes,
+            palette=self._tracks if 'instances_id' in instances else self._colors,
+            score_thr=self.score_thr,
+        )
+
+    def _draw_panoptic(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
+        from mmdet.visualization import DetLocalVisualizer
+
+        visualizer = DetLocalVisualizer(line_width=2)
+        palette = 'random' if self.palette is None else self.palette
+        visualizer.dataset_meta = dict(classes=self.classes, palette=palette)
         rgb = np.ascontiguousarray(image[..., ::-1])
-        self._boxes.add_datasample(
+        visualizer.add_datasample(
             'frame', rgb, sample, draw_gt=False, pred_score_thr=self.score_thr
         )
-        return self._boxes.get_image()[..., ::-1]
+        return np.ascontiguousarray(visualizer.get_image()[..., ::-1])
 
     def _draw_labels(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray:
         if not (self.classes and self.palette):
@@ -107,11 +123,19 @@ class VideoVisualizer:
                 'dataset_meta must hold classes and palette to draw labels, got '
                 f'{self.classes} and {self.palette}'
             )
-        rgb = np.ascontiguousarray(image[..., ::-1])
-        self._labels.add_datasample(
-            'frame', rgb, sample, draw_gt=False, with_labels=False
-        )
-        return self._labels.get_image()[..., ::-1]
+        labels = sample.pred_sem_seg.data.squeeze(0).cpu().numpy()
+        return blend_labels(image, labels, self.palette, opacity=self.opacity)
+
+
+def _box_palette(classes: Any, palette: Any) -> list[Color]:
+    """Return BGR colours of classes, those of mmdet where the palette is no list."""
+    from mmdet.visualization.palette import get_palette
+
+    count = len(classes or ())
+    if not isinstance(palette, list) or not palette or len(palette) < count:
+        name = palette if isinstance(palette, str) else 'random'
+        palette = get_palette(name, max(count, LEAST_COLORS))
+    return [(int(b), int(g), int(r)) for r, g, b in palette]
 
 
 def _caption(meta: dict, seconds: float | None, *, title: str | None) -> str:
