@@ -1,5 +1,6 @@
 """Models: flow networks, propagation, and the video wrappers."""
 
+from .adaptive_key_frame import AdaptiveKeyFrameScheduler
 from .current_frame import CurrentFrame
 from .cut_detector import CutDetector
 from .dff_video_detector import DFFVideoDetector
@@ -17,6 +18,7 @@ from .stream_store import StreamStore
 from .video_model import DFFVideoModel
 
 __all__ = [
+    'AdaptiveKeyFrameScheduler',
     'CurrentFrame',
     'CutDetector',
     'DFFVideoDetector',

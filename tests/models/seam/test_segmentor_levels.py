@@ -32,9 +32,7 @@ def test_strides_that_do_not_fit_name_the_levels():
         segmentor=stock('fcn'),
         propagation=dict(type='FeaturePropagation', flow_estimator=wrong),
     )
-    with pytest.raises(
-        ValueError, match=r'has strides \(8,\).*2 feature levels'
-    ):
+    with pytest.raises(ValueError, match=r'has strides \(8,\).*2 feature levels'):
         step(model.train())
 
 
