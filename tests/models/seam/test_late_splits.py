@@ -3,63 +3,20 @@
 Each family of heads passes the six checks of `check_model` at every split it has.
 """
 
-import detectors_under_test as detectors
 import pytest
 import segmentors_under_test as segmentors
 import torch
-from mmengine.config import Config
-from mmengine.hub import get_config
+from late_models import build
 from mmengine.registry import init_default_scope
 from torch import nn
 from wrapped_models import SIZE, ConstantFlow, frame
 
-from dff.checks.build import build_to_check
 from dff.checks.inputs import make_stream
 from dff.checks.model import check_model
 from dff.models import DFFVideoSegmentor
 
 pytestmark = pytest.mark.filterwarnings('ignore')
-MMDET = {
-    'gfl': 'gfl/gfl_r50_fpn_1x_coco.py',
-    'vfnet': 'vfnet/vfnet_r50_fpn_1x_coco.py',
-    'yolov3': 'yolo/yolov3_mobilenetv2_8xb24-ms-416-300e_coco.py',
-    'conditional-detr': 'conditional_detr/conditional-detr_r50_8xb2-50e_coco.py',
-    'dab-detr': 'dab_detr/dab-detr_r50_8xb2-50e_coco.py',
-    'ssd': 'ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py',
-}
-FLOWNET = dict(type='FlowNetS', width=0.0625)
 slow = pytest.mark.slow
-
-
-def build(name, split, flow_estimator=FLOWNET, **options):
-    propagation = dict(type='FeaturePropagation', flow_estimator=flow_estimator)
-    options = dict(split=split, **options)
-    if name.startswith('dff_'):
-        cfg = detectors.read(name)
-        detectors.shrink(cfg.model.detector)
-        cfg.model.update(propagation=propagation, **options)
-        return build_to_check(cfg, size=SIZE)
-    if name in MMDET:
-        detector = get_config(f'mmdet::{MMDET[name]}').model
-        segmentors.on_one_device(detector)
-        if 'ResNet' in detector.backbone.type:
-            detectors.shrink(detector)
-        model = dict(
-            type='DFFVideoDetector', detector=detector, propagation=propagation
-        )
-        cfg = Config(dict(default_scope='mmdet', model={**model, **options}))
-        return build_to_check(cfg, size=SIZE)
-    init_default_scope('mmseg')
-    torch.manual_seed(0)
-    cfg = segmentors.stock(name)
-    if name == 'mask2former':  # a layer for each level of the pixel decoder
-        cfg.decode_head.transformer_decoder.num_layers = 3
-    scheduler = dict(type='FixedKeyFrameScheduler', interval=5)
-    model = DFFVideoSegmentor(
-        cfg, propagation, key_frame_scheduler=scheduler, **options
-    )
-    segmentors.randomise(model.segmentor)
-    return model.eval()
 
 
 PYRAMID = (8, 16, 32, 64, 128)
@@ -227,17 +184,6 @@ def test_strides_in_a_config_mean_the_end_of_extract_feat():
     assert model.split is None and model.split_point is None
 
 
-def test_a_model_that_cannot_be_split_falls_back_with_a_reason(caplog):
-    """OCRNet's second head reads the output of the first."""
-    cfg = segmentors.stock('fcn')
-    heads = [cfg.decode_head, dict(cfg.decode_head)]
-    cfg.update(type='CascadeEncoderDecoder', num_stages=2, decode_head=heads)
-    init_default_scope('mmseg')
-    with caplog.at_level('INFO'):
-        model = DFFVideoSegmentor(cfg, split='auto')
-    assert model.split_point is None
-
-
 def test_pidnet_trains_behind_its_scores():
     """Its three maps of training are propagated; in prediction only one."""
     flow = dict(type='ClassicalFlow')
@@ -245,25 +191,6 @@ def test_pidnet_trains_behind_its_scores():
     assert model.split_point.is_behind
     _, loss = segmentors.step(model.train(), torch.optim.SGD(model.parameters(), 1e-3))
     assert torch.isfinite(loss)
-
-
-@pytest.mark.parametrize(
-    'name, split, flow, message',
-    [
-        (
-            'fcn',
-            'scores',
-            dict(FLOWNET, strides=(4, 16)),
-            r"names the strides \(4, 16\).*'scores' have the strides \(8, 8\)",
-        ),
-        ('ssd', 'last', FLOWNET, r'not possible .*a map of \(1, 1\) for images of'),
-        ('ssd', 'auto', FLOWNET, r'a map of \(1, 1\) for images of \(320, 320\)'),
-        ('fcn', 'later', FLOWNET, "split must be a stage .* got 'later'"),
-    ],
-)
-def test_what_does_not_fit_is_refused(name, split, flow, message):
-    with pytest.raises(ValueError, match=message):
-        build(name, split, flow)
 
 
 def test_frames_of_other_sizes_than_the_probe():

@@ -87,6 +87,12 @@ def test_a_map_that_is_no_grid_is_refused(cells):
         stride_of(torch.zeros(1, 1, *cells), (256, 384))
 
 
+def test_one_cell_is_a_grid_only_of_a_small_image():
+    assert stride_of(torch.zeros(1, 1, 1, 1), (128, 200)) == 128
+    with pytest.raises(ValueError, match='if it is a grid over the image'):
+        stride_of(torch.zeros(1, 1, 1, 1), (256, 256))
+
+
 def test_what_is_no_map_is_refused():
     with pytest.raises(TypeError, match=r'must be maps \(N, C, h, w\), got \(2, 5\)'):
         pack((torch.rand(2, 3, 8, 12), torch.rand(2, 5)), (64, 96))

@@ -40,7 +40,12 @@ def stride_of(feat: Tensor, size: Sequence[int]) -> int:
         for stride in STRIDES
     }
     stride = min(gaps, key=lambda s: gaps[s])
-    if gaps[stride] <= 1:
+    # Half of the cells is no rounding: a map of one cell may be of any stride.
+    halved = any(
+        2 * cells <= side // stride
+        for side, cells in zip(size, feat.shape[-2:], strict=True)
+    )
+    if gaps[stride] <= 1 and not halved:
         return stride
     raise ValueError(
         'a map can be propagated if it is a grid over the image with a stride of '
