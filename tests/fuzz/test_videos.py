@@ -5,6 +5,7 @@ import random
 import cv2
 import numpy as np
 import pytest
+from make_video import noise_pictures, write_video
 from mutate import mutate_bytes
 from outcomes import SEEDS, Tally
 
@@ -42,6 +43,46 @@ def test_videos(tmp_path, suffix, code, seeds):
         tally.add(seed, read, [path])
     tally.check(path.name)
     assert tally['result'] and tally['ValueError']
+
+
+@pytest.mark.parametrize('seeds', SEEDS)
+@pytest.mark.parametrize(
+    ('name', 'codec'),
+    [
+        ('a.mp4', 'libx264'),
+        ('a.mkv', 'libx264'),
+        ('a.ts', 'libx264'),
+        ('a.webm', 'libvpx-vp9'),
+    ],
+)
+def test_videos_of_today(tmp_path, name, codec, seeds):
+    """What is damaged is listed, or is an error where that is wanted."""
+    path, tally = tmp_path / name, Tally()
+    write_video(path, noise_pictures(COUNT, SIZE), codec=codec)
+    content = path.read_bytes()
+
+    def read():
+        source = open_frames(path)
+        frames = list(source)
+        assert len({frame.image.shape for frame in frames}) == 1
+        assert 0 < len(frames) <= 2 * COUNT
+        numbers = [frame.index for frame in frames]
+        assert numbers == sorted(set(numbers))
+        lost = {damage.number for damage in source.damage if damage.kind == 'lost'}
+        assert not lost & set(numbers)
+        try:
+            strict = list(open_frames(path, on_damage='raise'))
+        except ValueError:
+            assert source.damage
+        else:
+            assert len(strict) == len(frames) and not source.damage
+
+    for seed in seeds:
+        path.write_bytes(mutate_bytes(random.Random(seed), content))
+        tally.add(seed, read, [path])
+    tally.check(path.name)
+    # half of so small an MP4 is its index, without which there is nothing
+    assert tally['result'] > len(seeds) * (0.2 if name == 'a.mp4' else 0.6)
 
 
 @pytest.mark.parametrize('seeds', SEEDS)

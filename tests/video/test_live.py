@@ -151,6 +151,9 @@ def test_server_that_comes_back(camera):
     indices = [frame.index for frame in after]
     assert indices == sorted(set(indices))
     assert len(source.damage) == 1
+    times = [frame.time for frame in [*before, *after]]
+    assert times[0] == 0 and (np.diff(times) > 0).all()
+    assert after[0].time - before[-1].time > 0.5  # the clock ran on
 
 
 def test_server_that_does_not_come_back(camera):

@@ -78,19 +78,25 @@ class LiveVideo(FrameSource):
         """Read in the thread, through lost connections."""
         video, self._video = self._video or self._open(), None
         first, is_new = 0, False
+        clock = _Clock()
         while video is not None:
             last = first - 1
+            clock.connect()
             with closing(video):
                 for item in video.read():
                     if isinstance(item, Damage):
-                        item = item._replace(number=first + item.number)
+                        number = first + item.number
                         if item.kind == 'lost':
-                            last = max(last, item.number)
-                        yield _Delivery(None, (item,))
+                            last = max(last, number)
+                        yield _Delivery(None, (item._replace(number=number),))
                         continue
                     last = first + item.index
-                    starts_anew = item.starts_anew or is_new
-                    frame = replace(item, index=last, starts_anew=starts_anew)
+                    frame = replace(
+                        item,
+                        index=last,
+                        time=clock.read(item.time),
+                        starts_anew=item.starts_anew or is_new,
+                    )
                     yield _Delivery(frame)
                     is_new = False
             lost = Damage(last + 1, None, 'the connection was lost', 'container')
@@ -122,6 +128,29 @@ class _Delivery(NamedTuple):
     frame: Frame | None
     damage: tuple[Damage, ...] = ()
     skipped: int = 0
+
+
+class _Clock:
+    """Seconds since the first frame, through connections that count from 0 again."""
+
+    def __init__(self) -> None:
+        self._begin: float | None = None
+        self._shift: float | None = None
+
+    def connect(self) -> None:
+        """Note that the source has a new clock."""
+        self._shift = None
+
+    def read(self, seconds: float | None) -> float:
+        """Return the time of a frame, whose source says `seconds` or nothing."""
+        now = time.monotonic()
+        if self._begin is None:
+            self._begin = now
+        if seconds is None:
+            return now - self._begin
+        if self._shift is None:
+            self._shift = now - self._begin - seconds
+        return seconds + self._shift
 
 
 def _merge(old: _Delivery, new: _Delivery) -> _Delivery:

@@ -58,8 +58,8 @@ def number_pictures(events: Iterable[Picture | Trouble]) -> Iterator[Numbered]:
     suspects: dict[int, str] = {}
     for event in events:
         if isinstance(event, Trouble):
-            if event.pts is None:
-                yield Numbered(number, event)
+            if event.pts is None:  # nobody knows which picture it was, if any
+                yield Numbered(number, event._replace(kind='container'))
                 is_broken = True
             else:
                 suspects.setdefault(event.pts, event.reason)

@@ -94,12 +94,12 @@ class AvVideo:
     def _events(self) -> Iterator[Trouble | Picture]:
         """Decode the packets in order."""
         if self._complaint:
-            yield Trouble(None, self._complaint, 'container')
+            yield Trouble(None, self._complaint)
         packets = self._container.demux(self._stream)
         while True:
             packet, complaint = self._next_packet(packets)
             if complaint:
-                yield Trouble(None, complaint, 'container')
+                yield Trouble(None, complaint)
             if packet is None:
                 break
             frames, complaint = self._decode(packet)
