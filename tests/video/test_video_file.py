@@ -10,6 +10,7 @@ import pytest
 from make_video import gray_level, gray_pictures, noise_pictures, write_video
 
 from dff.video import open_frames, video_file
+from dff.video.read_ahead import AHEAD
 
 KINDS = {
     'H.264': dict(name='a.mp4'),
@@ -149,11 +150,11 @@ def test_decoding_runs_a_few_frames_ahead(tmp_path, monkeypatch):
     frames = iter(open_frames(path))
     for _ in range(5):
         next(frames)
-    while len(decoded) < 5 + video_file.AHEAD:
+    while len(decoded) < 5 + AHEAD:
         pass
     assert threading.active_count() == before + 1
     # those that wait, and one that finds no room
-    assert len(decoded) <= 5 + video_file.AHEAD + 1
+    assert len(decoded) <= 5 + AHEAD + 1
     frames.close()
     assert threading.active_count() == before
 

@@ -1,7 +1,9 @@
 """Read frames from image files or arrays."""
 
 import re
-from collections.abc import Iterable, Iterator, Sized
+import threading
+from collections.abc import Generator, Iterable, Iterator, Sized
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,14 @@ import cv2
 import numpy as np
 
 from .frame import Damage, Frame
+from .read_ahead import AHEAD, read_ahead
 from .source import FrameSource
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.tif', '.tiff', '.webp')
 
 
 class ImageFiles(FrameSource):
-    """Image files in natural order (2.png before 10.png).
+    """Image files in natural order (2.png before 10.png), decoded a few frames ahead.
 
     Args:
         paths: The files.
@@ -36,6 +39,10 @@ class ImageFiles(FrameSource):
         self.count = self.part.count(len(self.paths))
 
     def _read(self) -> Iterator[Frame | Damage]:
+        with closing(read_ahead(self._decode, size=AHEAD)) as items:
+            yield from items
+
+    def _decode(self, stop: threading.Event) -> Generator[Frame | Damage, None, None]:
         is_gap = False
         for number in range(len(self.paths))[self.part.slice]:
             path = self.paths[number]

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 from .frame import Damage, Frame
-from .read_ahead import read_ahead
+from .read_ahead import AHEAD, read_ahead
 from .source import FrameSource
-from .video_file import AHEAD, open_video
+from .video_file import open_video
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0  # seconds between attempts to connect again
 Drop = Literal['old']
@@ -20,7 +20,9 @@ class LiveVideo(FrameSource):
     """A camera or an address whose frames do not wait for the one who reads them.
 
     A thread reads. `Frame.index` is the number of the frame in the source, so that a
-    skipped frame is a gap. A lost connection is listed in `damage`.
+    skipped frame is a gap. `Frame.time` is when it arrived, in seconds after the first:
+    MJPEG has no clock, and others start anew with each connection. A lost connection is
+    listed in `damage`.
 
     Args:
         source: Camera index or address.
@@ -78,10 +80,9 @@ class LiveVideo(FrameSource):
         """Read in the thread, through lost connections."""
         video, self._video = self._video or self._open(), None
         first, is_new = 0, False
-        clock = _Clock()
+        begin: float | None = None
         while video is not None:
             last = first - 1
-            clock.connect()
             with closing(video):
                 for item in video.read():
                     if isinstance(item, Damage):
@@ -91,15 +92,17 @@ class LiveVideo(FrameSource):
                         yield _Delivery(None, (item._replace(number=number),))
                         continue
                     last = first + item.index
+                    now = time.monotonic()
+                    begin = now if begin is None else begin
                     frame = replace(
                         item,
                         index=last,
-                        time=clock.read(item.time),
+                        time=now - begin,
                         starts_anew=item.starts_anew or is_new,
                     )
                     yield _Delivery(frame)
                     is_new = False
-            lost = Damage(last + 1, None, 'the connection was lost', 'container')
+            lost = Damage(last + 1, None, 'the connection was lost')
             yield _Delivery(None, (lost,))
             video = self._connect_again(stop)
             first, is_new = last + 2, True
@@ -128,29 +131,6 @@ class _Delivery(NamedTuple):
     frame: Frame | None
     damage: tuple[Damage, ...] = ()
     skipped: int = 0
-
-
-class _Clock:
-    """Seconds since the first frame, through connections that count from 0 again."""
-
-    def __init__(self) -> None:
-        self._begin: float | None = None
-        self._shift: float | None = None
-
-    def connect(self) -> None:
-        """Note that the source has a new clock."""
-        self._shift = None
-
-    def read(self, seconds: float | None) -> float:
-        """Return the time of a frame, whose source says `seconds` or nothing."""
-        now = time.monotonic()
-        if self._begin is None:
-            self._begin = now
-        if seconds is None:
-            return now - self._begin
-        if self._shift is None:
-            self._shift = now - self._begin - seconds
-        return seconds + self._shift
 
 
 def _merge(old: _Delivery, new: _Delivery) -> _Delivery:

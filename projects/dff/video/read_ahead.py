@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Generic, TypeVar
 
 T = TypeVar('T')
+AHEAD = 4  # frames that wait: enough to decode while a key frame is computed
 PATIENCE = 5.0  # seconds that closing waits for a thread which waits for a network
 
 

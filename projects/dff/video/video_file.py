@@ -11,10 +11,9 @@ from typing import Any
 from mmengine.logging import print_log
 
 from .frame import EVERYTHING, Damage, Frame
-from .read_ahead import read_ahead
+from .read_ahead import AHEAD, read_ahead
 from .source import FrameSource
 
-AHEAD = 4  # frames that wait: enough to decode while a key frame is computed
 Items = Generator[Frame | Damage, None, None]
 INSTALL = "pip install 'dff[video]'"
 

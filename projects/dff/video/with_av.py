@@ -56,11 +56,13 @@ class AvVideo:
                 self._container: Any = av.open(source, options=options, timeout=timeout)
             except av.error.FFmpegError as error:
                 raise ValueError(explain(error)) from error
-        if not self._container.streams.video:
+        # not the picture of a record's cover
+        stream: Any = self._container.streams.best('video')
+        if stream is None:
             self._container.close()
             raise ValueError('it has no video stream')
-        self._stream: Any = self._container.streams.video[0]
-        self._decoder = self._stream.codec_context
+        self._stream: Any = stream
+        self._decoder: Any = stream.codec_context
         if self._decoder is None:
             self._container.close()
             raise ValueError('there is no decoder for it')
@@ -69,7 +71,7 @@ class AvVideo:
             self._decoder.options = EXPORT_VECTORS
         self._complaint = self._container_error(messages)
         self._size: tuple[int, int] | None = None
-        rate = self._stream.average_rate or self._stream.guessed_rate
+        rate = stream.average_rate or stream.guessed_rate
         self.fps = float(rate) if rate and 0 < rate < 1000 else None
         self.is_endless = self._container.duration is None
         self.count = self._estimate_count()

@@ -36,7 +36,7 @@ class H264Video(Encoder):
     """
 
     def __init__(
-        self, partial: Path, *, fps: float, crf: int, sound: Path | None
+        self, partial: Path, *, fps: float, crf: int, sound: str | None
     ) -> None:
         super().__init__(partial)
         import av
@@ -139,12 +139,12 @@ def _copy(
         yield seconds, index, packet
 
 
-def _open_sound(av: Any, path: Path | None, out: Any) -> AbstractContextManager[Any]:
+def _open_sound(av: Any, path: str | None, out: Any) -> AbstractContextManager[Any]:
     """Open a video whose sound an MP4 can hold as it is; a context of None if not."""
     if path is None:
         return nullcontext()
     try:
-        container = av.open(str(path))
+        container = av.open(path)
     except av.error.FFmpegError as error:
         _warn(f'{path} cannot be opened for its sound: {error}')
         return nullcontext()

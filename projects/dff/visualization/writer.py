@@ -60,7 +60,7 @@ class VideoWriter:
         if self.path.is_dir() and any(self.path.iterdir()):
             raise FileExistsError(f'folder {path} is not empty')
         self.crf = crf
-        self.sound = None if sound is None else Path(sound)
+        self.sound = None if sound is None else str(sound)  # may be an address
         name = f'{self.path.stem}.partial{self.path.suffix}'
         self.partial = self.path.with_name(name)
         self._size: tuple[int, int] | None = None
