@@ -1,7 +1,9 @@
 """Training on two gloo ranks beside one, with one and the same order of pairs."""
 
+import detectors_under_test as detectors
 import pytest
 import torch
+from late_models import FLOWNET
 from training_ranks import DETECTOR, SEGMENTOR, SIZE, on_two_ranks, train
 
 from dff.checks.build import build_to_check
@@ -27,4 +29,21 @@ def test_two_ranks_learn_what_one_does(tmp_path):
 def test_a_rank_with_nothing_but_stills_neither_hangs_nor_drifts(tmp_path):
     (one, weights), (two, others) = on_two_ranks(DETECTOR, (False, True), tmp_path)
     assert torch.isfinite(torch.tensor(one + two)).all()
+    assert weights == others
+
+
+@pytest.mark.slow
+def test_ranks_stay_alike_where_n_feat_ends_in_the_head(tmp_path):
+    """Before the last layers; DDP waits for each parameter on each rank."""
+    cfg = detectors.read('dff_retinanet_r50_fpn_vid')
+    detectors.shrink(cfg.model.detector)
+    cfg.model.propagation = dict(type='FeaturePropagation', flow_estimator=FLOWNET)
+    cfg.model.split = 'last'
+    for loss in ('loss_cls', 'loss_bbox'):  # large with random weights
+        cfg.model.detector.bbox_head[loss].loss_weight = 1e-4
+    cfg.dump(tmp_path / 'late.py')
+    (one, weights), (two, others) = on_two_ranks(
+        tmp_path / 'late.py', (False, True), tmp_path
+    )
+    assert torch.isfinite(torch.tensor(one + two)).all() and one != two
     assert weights == others
