@@ -24,6 +24,7 @@ from dff.cost.benchmark import (
 )
 from dff.cost.benchmark_report import format_summary, summarise
 from dff.cost.complexity import Complexity, count_macs
+from dff.models import AdaptiveKeyFrameScheduler
 
 ROOT = Path(__file__).resolve().parents[2]
 R101 = ROOT / 'configs' / '_base_' / 'models' / 'rfcn_r101.py'
@@ -258,3 +259,19 @@ def test_tool_names_bad_options(monkeypatch, capsys, options, message):
 def test_tool_needs_a_dff_config(monkeypatch):
     with pytest.raises(ValueError, match='must hold a DFF model, got RFCN'):
         run_tool(monkeypatch, R101, '--random-weights')
+
+
+def test_an_adaptive_scheduler_is_timed_on_any_number_of_frames(small_model):
+    scheduler = small_model.key_frame_scheduler
+    small_model.key_frame_scheduler = AdaptiveKeyFrameScheduler(2, 4)
+    frames = [moving_frames(SIZE, 1)[0]] * 9  # nothing moves: the longest interval
+    try:
+        timings = time_model(small_model, frames, repeats=1)
+    finally:
+        small_model.key_frame_scheduler = scheduler
+    assert timings.key_frames == [0, 4, 8]
+    assert (len(timings.key), len(timings.propagated)) == (3, 6)
+    summary = summarise(timings, count_model(small_model, frames[0]), 2)
+    assert summary['key_frames']['mean_interval'] == 3
+    line = '3 key frames in 9, mean l 3.00, at 0 to 8, every 4th'
+    assert line in format_summary(summary)

@@ -161,6 +161,9 @@ def test_dff_starts_from_frame_on_two_ranks_without_a_download(frame, dff):
 def test_results_are_written_and_each_video_drawn_by_itself(tested):
     out, results, frames = tested
     assert 'coco/bbox_mAP_50' in out
+    for video, length in LENGTHS.items():
+        count = (length + 1) // 2
+        assert f'v{video}: {count} key frames in {length}, mean l' in out
     assert [r['img_id'] for r in results] == list(range(1, 8))
     found = sorted(p.relative_to(frames).as_posix() for p in frames.rglob('*.*'))
     assert found == [f'v{v}/{f:06d}.png' for v, n in LENGTHS.items() for f in range(n)]

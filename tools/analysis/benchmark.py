@@ -25,6 +25,7 @@ from dff.cost.benchmark_report import format_summary, summarise
 from dff.engine import compile_flow
 from dff.engine.memory import keep_freed_memory
 from dff.files import write_json
+from dff.models import AdaptiveKeyFrameScheduler
 
 CPU_THREADS = 2
 
@@ -52,6 +53,12 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=10,
         help='key frame interval l (default: 10)',
+    )
+    parser.add_argument(
+        '--adaptive',
+        type=int,
+        metavar='FRAMES',
+        help='choose key frames by AdaptiveKeyFrameScheduler, on this many frames',
     )
     parser.add_argument(
         '--repeats', type=int, default=5, help='rounds of l frames (default: 5)'
@@ -101,15 +108,16 @@ def build_model(args: argparse.Namespace) -> nn.Module:
 
 
 def read_frames(args: argparse.Namespace) -> list[Tensor]:
-    """Return one interval of frames (3, H, W)."""
+    """Return the frames (3, H, W) of a round: one interval, or of --adaptive."""
+    count = args.adaptive or args.interval
     height, width = args.size
     if args.video is None:
-        return moving_frames(args.size, args.interval)
+        return moving_frames(args.size, count)
     if not Path(args.video).is_file():
         raise FileNotFoundError(f'video {args.video} does not exist')
-    images = mmcv.VideoReader(args.video)[: args.interval]
-    if len(images) < args.interval or any(image is None for image in images):
-        raise ValueError(f'{args.video} must have {args.interval} readable frames')
+    images = mmcv.VideoReader(args.video)[:count]
+    if len(images) < count or any(image is None for image in images):
+        raise ValueError(f'{args.video} must have {count} readable frames')
     images = [mmcv.imresize(image, (width, height)) for image in images]
     return [torch.from_numpy(image).permute(2, 0, 1).contiguous() for image in images]
 
@@ -121,10 +129,12 @@ def main() -> None:
     if args.device == 'cpu':
         keep_freed_memory()
     model, frames = build_model(args), read_frames(args)
+    if args.adaptive:
+        model.key_frame_scheduler = AdaptiveKeyFrameScheduler(args.interval)
     macs = count_model(model, frames[0])
     if args.compile_flow:
         compile_flow(model)
-    progress = ProgressBar(args.repeats * args.interval)
+    progress = ProgressBar(args.repeats * len(frames))
     timings = time_model(
         model,
         frames,

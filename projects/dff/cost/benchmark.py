@@ -14,6 +14,8 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from dff.models import FixedKeyFrameScheduler
+
 from .complexity import Complexity, measure_complexity
 
 PARTS = ('n_feat', 'flow', 'warp', 'n_task')
@@ -25,7 +27,8 @@ class Timings:
 
     `frame` is a prediction of the image model, `key` and `propagated` one of the DFF
     model on a stream; the parts of the model run one by one on the same frames.
-    `rounds` holds the times of the image model and of the stream on l frames.
+    `rounds` holds the times of the image model and of the stream on l frames, and
+    `key_frames` the numbers of the key frames of the last round.
     """
 
     frame: list[float] = field(default_factory=list)
@@ -37,6 +40,7 @@ class Timings:
     n_task: list[float] = field(default_factory=list)
     rounds: list[tuple[float, float]] = field(default_factory=list)
     num_predictions: list[int] = field(default_factory=list)
+    key_frames: list[int] = field(default_factory=list)
 
     def medians(self) -> dict[str, float]:
         """Return the median seconds of each timed run."""
@@ -130,14 +134,16 @@ def time_model(
     """Time whole frames through `test_step` and the parts on their own.
 
     Args:
-        model: DFF model in eval mode with a scheduler of interval `len(frames)`.
-        frames: One interval of uint8 frames (3, H, W); the first is the key frame.
+        model: DFF model in eval mode with a fixed scheduler of interval `len(frames)`,
+            or with an adaptive one.
+        frames: uint8 frames (3, H, W) of a video: one interval, or for an adaptive
+            scheduler any number.
         repeats: Number of rounds over these frames, after a short warm-up.
         clock: See `Stopwatch`.
         on_frame: Called after each frame, for progress.
 
     Raises:
-        ValueError: If the scheduler selects other key frames than the first.
+        ValueError: If a fixed scheduler selects other key frames than the first.
     """
     watch = Stopwatch(next(model.parameters()).device, clock)
     timings = Timings()
@@ -170,11 +176,15 @@ def _stream(model, frames, timings, watch) -> float:
     """Run the frames as a stream; return the seconds spent."""
     model.reset_stream()
     spent = 0.0
+    is_fixed = isinstance(model.key_frame_scheduler, FixedKeyFrameScheduler)
+    timings.key_frames.clear()
     for frame_id, image in enumerate(frames):
         data = make_data(model, image, frame_id)
         seconds, results = watch.time(lambda d=data: model.test_step(d))
         is_key = results[0].metainfo['is_key_frame']
-        if is_key != (frame_id == 0):
+        if is_key:
+            timings.key_frames.append(frame_id)
+        if is_fixed and is_key != (frame_id == 0):
             raise ValueError(
                 f'expected one key frame in {len(frames)} frames, but frame {frame_id} '
                 f'has is_key_frame {is_key}: use a FixedKeyFrameScheduler with '

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from terminaltables import AsciiTable
 
+from dff.engine.key_frame_hook import KeyFrames, format_positions
+
 from .benchmark import Timings
 from .complexity import Complexity, cost_ratio, predicted_speedup
 
@@ -17,9 +19,10 @@ def summarise(timings: Timings, macs: Complexity, interval: int) -> dict[str, An
     Args:
         timings: Seconds of every run.
         macs: Multiply-adds of the parts.
-        interval: l.
+        interval: l, the mean of an adaptive scheduler.
 
     Returns:
+        `key_frames` of one round: `count`, `frames`, `mean_interval`, `positions`;
         `macs` per part; `milliseconds` (medians); `rest_milliseconds`, the time of a
         frame outside its parts; `speedup`: measured (median over rounds of l frames),
         predicted by Eq. (7) with r of Eq. (6) and Eq. (5) from MACs, and with r of
@@ -39,9 +42,17 @@ def summarise(timings: Timings, macs: Complexity, interval: int) -> dict[str, An
         'key': seconds['key'] - seconds['n_feat'] - task,
         'propagated': seconds['propagated'] - warped - task,
     }
+    frames = len(timings.num_predictions) // len(timings.rounds)
+    keys = KeyFrames(frames, timings.key_frames)
     speedups = [frame / stream for frame, stream in timings.rounds]
     return {
         'interval': interval,
+        'key_frames': {
+            'count': len(keys.keys),
+            'frames': frames,
+            'mean_interval': keys.mean_interval,
+            'positions': format_positions(keys.keys),
+        },
         'macs': asdict(macs),
         'milliseconds': {name: 1e3 * value for name, value in seconds.items()},
         'rest_milliseconds': {name: 1e3 * value for name, value in rest.items()},
@@ -112,4 +123,9 @@ def format_summary(summary: dict[str, Any]) -> str:
     figures += [(f'loss: {step}', value) for step, value in summary['loss'].items()]
     rows = [['speed-up over Frame', f'l = {summary["interval"]}']]
     rows += [[label, f'{value:.2f}'] for label, value in figures]
-    return '\n'.join([parts, frames, AsciiTable(rows, 'Speed-up').table])
+    keys = summary['key_frames']
+    line = (
+        f'{keys["count"]} key frames in {keys["frames"]}, mean l '
+        f'{keys["mean_interval"]:.2f}, at {keys["positions"]}'
+    )
+    return '\n'.join([parts, frames, AsciiTable(rows, 'Speed-up').table, line])

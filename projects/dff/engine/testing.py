@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from . import launch
 from .complete_checkpoint_hook import CompleteCheckpointHook
+from .key_frame_hook import KeyFrameHook
 
 VISUALIZERS = dict(mmdet='DetLocalVisualizer', mmseg='SegLocalVisualizer')
 NO_CHECKPOINT = 'none'  # for models without weights
@@ -81,6 +82,7 @@ def build_runner(cfg: Config, *, out: str | None = None) -> Runner:
             f'{type(runner.model).__name__} has weights'
         )
     runner.register_hook(CompleteCheckpointHook())
+    runner.register_hook(KeyFrameHook())
     if out is not None:
         runner.test_evaluator.metrics.append(_dump(cfg, out))
     return runner

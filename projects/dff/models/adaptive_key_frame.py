@@ -35,6 +35,7 @@ class _Budget:
         keys: Key frames that are left over, by the mean interval.
         residual: Mean residual of the last frame, 0..255.
         area: Sum of the residuals since the key frame.
+        first: Residual one frame behind the key frame, which is noise and motion.
         threshold: Logarithm of the regret at which there is a key frame; None until
             the first interval is over.
         was_denied: Whether the budget forbade a key frame in this interval.
@@ -46,6 +47,7 @@ class _Budget:
     keys: float = 0.0
     residual: float = 0.0
     area: float = 0.0
+    first: float = 0.0
     threshold: float | None = None
     was_denied: bool = False
 
@@ -102,7 +104,7 @@ class AdaptiveKeyFrameScheduler:
         if offset >= self.max_interval:
             return self._take(budget, frame_id)
         regret = _add_residual(budget, float(frame.residual.mean().cpu()), offset)
-        if regret < STILL * offset:
+        if regret - budget.first < STILL * offset:
             return False
         limit = budget.threshold
         is_over = limit is not None and regret >= math.exp(
@@ -161,6 +163,7 @@ def _add_residual(budget: _Budget, residual: float, offset: int) -> float:
     if last <= budget.key_frame_id:
         # the first one seen: those before it are on the line to the key frame
         budget.area = residual * (offset - 1) / 2
+        budget.first = residual / offset
     else:
         budget.area += budget.residual * (budget.frame_id - last)
     budget.residual = residual
