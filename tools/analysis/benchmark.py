@@ -5,12 +5,15 @@ Example:
         --size 600x1000 --random-weights
     python tools/analysis/benchmark.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
         --size 480x800 --random-weights --cfg-options model.split=last
+    python tools/analysis/benchmark.py configs/mini/dff_rfcn_mobilenetv2_dis_pets.py \
+        CHECKPOINT --size 240x320 --streams 1 4 16
 """
 
 import argparse
 import time
 from pathlib import Path
 
+import cv2
 import mmcv
 import torch
 from mmengine.config import DictAction
@@ -22,6 +25,7 @@ import dff
 from dff.apis.dff_model import build_dff_model, parse_size
 from dff.cost.benchmark import count_model, moving_frames, time_model
 from dff.cost.benchmark_report import format_summary, summarise
+from dff.cost.benchmark_streams import report_streams
 from dff.engine import compile_flow
 from dff.engine.memory import keep_freed_memory
 from dff.files import write_json
@@ -79,6 +83,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--compile-flow', action='store_true', help='compile F and S with torch.compile'
     )
+    parser.add_argument(
+        '--streams',
+        type=int,
+        nargs='+',
+        help='time these numbers of streams instead, one by one and as batches',
+    )
+    parser.add_argument(
+        '--lags',
+        type=int,
+        nargs='+',
+        help='time frames with keys in the background instead, at these lags',
+    )
     parser.add_argument('--out', help='JSON file for the results')
     parser.add_argument(
         '--cfg-options',
@@ -126,11 +142,18 @@ def main() -> None:
     """Count, time and report."""
     args = parse_args()
     torch.set_num_threads(args.threads)
+    if args.streams or args.lags:
+        cv2.setNumThreads(args.threads)
     if args.device == 'cpu':
         keep_freed_memory()
     model, frames = build_model(args), read_frames(args)
     if args.adaptive:
         model.key_frame_scheduler = AdaptiveKeyFrameScheduler(args.interval)
+    if args.streams or args.lags:
+        rounds, is_cpu = args.repeats, args.cpu_time
+        options = dict(rounds=rounds, interval=args.interval, is_cpu_time=is_cpu)
+        print(report_streams(model, frames, args.streams, args.lags, **options))
+        return
     macs = count_model(model, frames[0])
     if args.compile_flow:
         compile_flow(model)
