@@ -1,5 +1,8 @@
 """`VideoInferencer.step`: frames of several streams as one batch."""
 
+from pathlib import Path
+
+import cv2
 import pytest
 import torch
 from small_inferencers import video
@@ -104,6 +107,25 @@ def test_image_models_step_one_by_one(frame_cfg, checkpoint):
     results = inferencer.step(dict(zip(streams, images, strict=True)))
     for stream, image, found in zip(streams, images, results.values(), strict=True):
         assert_close(found, inferencer.open_stream(stream.name)(image))
+
+
+def test_the_page_on_streams_runs(dff_cfg, checkpoint, tmp_path, monkeypatch, capsys):
+    page = Path(__file__).resolve().parents[2] / 'docs/streams.md'
+    code = page.read_text(encoding='utf-8').split('```python\n')[1].split('```')[0]
+    dff_cfg.dump(tmp_path / 'CONFIG.py')
+    checkpoint.rename(tmp_path / 'CHECKPOINT.pth')
+    for n in range(4):
+        kind = cv2.VideoWriter_fourcc(*'mp4v')
+        writer = cv2.VideoWriter(str(tmp_path / f'street{n}.mp4'), kind, 5, (100, 72))
+        for image in video(2 + n, seed=n):
+            writer.write(image)
+        writer.release()
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, str(page), 'exec'), {})
+    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in lines if line.startswith('street')]
+    assert lines[:4] == [f'street{n} 0 True' for n in range(4)]
+    assert len(lines) == 2 + 3 + 4 + 5
 
 
 @pytest.mark.gpu
