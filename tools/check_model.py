@@ -19,7 +19,8 @@ from mmengine.config import DictAction
 import dff  # noqa: F401  (registers the models)
 from dff.apis.dff_model import parse_size
 from dff.checks.build import build_to_check
-from dff.checks.model import SMALL, check_model
+from dff.checks.model import SMALL, CheckResult, check_model
+from dff.files import write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,19 +49,28 @@ def parse_args() -> argparse.Namespace:
         default=[None],
         help='where N_feat ends, one check each (default: as in the config)',
     )
+    parser.add_argument('--out', help='JSON file for the results')
     return parser.parse_args()
 
 
 def main() -> None:
     """Check the model at every split asked for; exit with 1 if a check fails."""
     args = parse_args()
-    failures = [problem for split in args.split if (problem := check(args, split))]
+    report, failures = {}, []
+    for split in args.split:
+        findings, failure = check(args, split)
+        report[str(split)] = {finding.check: finding.problem for finding in findings}
+        failures += [failure] if failure else []
+    if args.out:
+        write_json(dict(config=args.config, size=args.size, splits=report), args.out)
     if failures:
         sys.exit('\n'.join(failures))
 
 
-def check(args: argparse.Namespace, split: str | None) -> str | None:
-    """Build and check the model at one split; return what failed, if anything."""
+def check(
+    args: argparse.Namespace, split: str | None
+) -> tuple[list[CheckResult], str | None]:
+    """Build and check the model at one split; return the results and what failed."""
     options = dict(args.cfg_options)
     if split is not None:
         options['model.split'] = int(split) if split.isdigit() else split
@@ -73,7 +83,7 @@ def check(args: argparse.Namespace, split: str | None) -> str | None:
             options=options,
         )
     except (ValueError, TypeError, FileNotFoundError) as error:
-        return f'FAILED  the model cannot be built: {error}'
+        return [], f'FAILED  the model cannot be built: {error}'
     findings = check_model(
         model, size=args.size, on_check=lambda name: print(f'{name} ...', flush=True)
     )
@@ -84,12 +94,12 @@ def check(args: argparse.Namespace, split: str | None) -> str | None:
     failed = sum(finding.problem is not None for finding in findings)
     if failed:
         height, width = args.size
-        return (
+        return findings, (
             f'{failed} of {len(findings)} checks failed on frames of {height}x{width}; '
             'if the model needs larger frames, set --size'
         )
     print(f'all {len(findings)} checks passed')
-    return None
+    return findings, None
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 import dff  # noqa: F401  (registers the models)
 from dff.checks.build import build_to_check
 from dff.checks.model import SMALL, check_model
-from dff.models.current_frame import CurrentFrame
+from dff.models import algorithm
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'check_model.py'
@@ -60,13 +60,14 @@ def test_what_is_broken_is_said(monkeypatch):
     assert 'no gradient reaches' in text and 'they never train' in text
 
     del model.propagation.warp
-    propagate = CurrentFrame.propagate
-    monkeypatch.setattr(
-        CurrentFrame, 'propagate', lambda self: [self.seam.head(self.image)]
-    )
-    text = problems(model)['the backbone runs on key frames only']
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            algorithm,
+            'propagate_together',
+            lambda frames: [[frame.seam.head(frame.image)] for frame in frames],
+        )
+        text = problems(model)['the backbone runs on key frames only']
     assert 'frames [1, 2, 4, 5], which are no key frames' in text
-    monkeypatch.setattr(CurrentFrame, 'propagate', propagate)
 
     test_step = model.test_step
     model.test_step = lambda data: test_step(
@@ -112,10 +113,24 @@ def test_tool_on_an_image_model_at_two_splits(monkeypatch, capsys):
     assert out.count('all 6 checks passed') == 2
 
 
+def test_rfcn_has_last_and_scores():
+    """R-FCN's numbers of layers have the names that stock models have."""
+    path = ROOT / 'configs/mini/frame_rfcn_r18_synthetic.py'
+    names = {'last': 1, 'scores': 0, 'backbone': 1, 'auto': 1}
+    for name, number in names.items():
+        built = [
+            build_to_check(path, size=SMALL, options={'model.split': split})
+            for split in (name, number)
+        ]
+        named, numbered = (model.split_point for model in built)
+        assert named == numbered
+        assert len({m.propagation.flow_estimator.strides for m in built}) == 1
+
+
 def test_tool_names_the_split_that_a_model_lacks(monkeypatch):
     path = ROOT / 'configs/mini/frame_rfcn_r18_synthetic.py'
-    with pytest.raises(SystemExit, match="cannot be built: split 'scores' is not"):
-        run_tool(monkeypatch, path, '--split', 'scores')
+    with pytest.raises(SystemExit, match='cannot be built: split must be a stage'):
+        run_tool(monkeypatch, path, '--split', 'layer9')
 
 
 def test_tool_refuses_a_path_that_is_none(monkeypatch):

@@ -256,9 +256,16 @@ def test_tool_names_bad_options(monkeypatch, capsys, options, message):
     assert message in capsys.readouterr().err
 
 
-def test_tool_needs_a_dff_config(monkeypatch):
-    with pytest.raises(ValueError, match='must hold a DFF model, got RFCN'):
-        run_tool(monkeypatch, R101, '--random-weights')
+def test_tool_wraps_an_image_model(tmp_path, monkeypatch):
+    config, out = tmp_path / 'frame.py', tmp_path / 'figures.json'
+    model = Config.fromfile(ROOT / 'configs/mini/frame_fcn_r18_synthetic.py').model
+    Config(dict(default_scope='mmseg', model=model)).dump(config)
+    options = ['--random-weights', '--size', '64x96', '--interval', '2', '--out', out]
+    options += ['--repeats', '1', '--cfg-options', 'model.split=scores']
+    run_tool(monkeypatch, config, *options)
+    figures = json.loads(out.read_text())
+    assert figures['split'] == 'scores'
+    assert figures['macs']['n_task'] == 0 < figures['macs']['n_feat']
 
 
 def test_an_adaptive_scheduler_is_timed_on_any_number_of_frames(small_model):

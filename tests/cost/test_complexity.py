@@ -111,7 +111,7 @@ class SplitModel(nn.Module):
         self.flow = nn.Conv2d(6, 2, 3, stride=4, padding=1)
         self.scale = nn.Conv2d(6, 8, 1, stride=4)
         self.seam = SimpleNamespace(
-            head=lambda view: Feats({0: self.backbone(view)}),
+            head=lambda view, **_: Feats({0: self.backbone(view)}),
             windows=self.windows,
             run=self.run,
         )
@@ -127,7 +127,7 @@ class SplitModel(nn.Module):
         width //= self.columns
         return [(0, i * width, height, (i + 1) * width) for i in range(self.columns)]
 
-    def run(self, method, image, feats, samples):
+    def run(self, method, image, feats, samples, *, is_propagated=False):
         assert method == 'predict' and len(samples) == len(image)
         assert len(feats) == self.columns
         return [head(part.maps[0]) for part in feats for head in self.heads]
@@ -169,7 +169,7 @@ def test_views_of_parameters_may_enter_modules():
     model.layer = nn.Linear(8, 4)
     run = model.run
 
-    def with_queries(*args):
+    def with_queries(*args, **options):
         model.layer(torch.split(model.queries, 8, dim=1)[0].unsqueeze(0))
         return run(*args)
 

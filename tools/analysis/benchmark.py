@@ -168,6 +168,7 @@ def main() -> None:
     summary = summarise(timings, macs, args.interval)
     summary.update(
         config=args.config,
+        split=model.split,
         checkpoint=args.checkpoint,
         size=args.size,
         repeats=args.repeats,

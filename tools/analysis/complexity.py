@@ -67,8 +67,12 @@ def parse_args() -> argparse.Namespace:
     for name, value in (('cfg-options', args.cfg_options), ('wrap', args.wrap)):
         if value and not args.config:
             parser.error(f'--{name} needs a config')
-    if args.wrap and (args.cfg_options or len(args.interval) > 1):
-        parser.error('--wrap takes one --interval and no --cfg-options')
+    others = [name for name in args.cfg_options if not name.startswith('model.')]
+    if args.wrap and (others or len(args.interval) > 1):
+        parser.error(
+            '--wrap takes one --interval, and of --cfg-options those of the video '
+            f'model (model.proposals=300), got {others}'
+        )
     return args
 
 
@@ -77,8 +81,9 @@ def main() -> None:
     args = parse_args()
     if args.wrap:
         figures = {}
+        options = {k.removeprefix('model.'): v for k, v in args.cfg_options.items()}
         for path in args.config:
-            rows = describe_splits(path, args.size, args.interval[0])
+            rows = describe_splits(path, args.size, args.interval[0], **options)
             table = format_splits(rows, size=args.size, interval=args.interval[0])
             print(f'{path}\n{table}\n')
             figures[path] = rows

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModule
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
@@ -27,6 +28,8 @@ def build_dff_model(
         options: Config options to set, as `--cfg-options` passes them.
         wraps: Whether to wrap an image model, whose config is a path or
             `package::path`. Options then change the wrapped config (`model.split`).
+            Its heads get their initial weights, so that few scores pass a threshold,
+            as in a trained model.
 
     Raises:
         FileNotFoundError: If there is no such config.
@@ -39,8 +42,13 @@ def build_dff_model(
         )
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     torch.manual_seed(0)
-    # init_weights is not called, so nothing is downloaded
-    return MODELS.build(cfg.model).eval()
+    # init_weights is not called on backbones, so nothing is downloaded
+    model = MODELS.build(cfg.model)
+    if wraps:
+        for name, part in model.image_model.named_children():
+            if name.endswith('head') and isinstance(part, BaseModule):
+                part.init_weights()
+    return model.eval()
 
 
 def read_dff_config(

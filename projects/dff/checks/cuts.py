@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ class NoModel:
         """Return the window that is the whole image (1, 3, H, W)."""
         return [(0, 0, *image.shape[-2:])]
 
-    def head(self, image: Tensor) -> Feats:
+    def head(self, image: Tensor, **options: Any) -> Feats:
         """Return a map of zeros (1, 1, h, w) at stride ``STRIDE``."""
         size = [-(-side // STRIDE) for side in image.shape[-2:]]
         return Feats(maps={0: torch.zeros(1, 1, *size)})

@@ -123,9 +123,11 @@ def format_summary(summary: dict[str, Any]) -> str:
     figures += [(f'loss: {step}', value) for step, value in summary['loss'].items()]
     rows = [['speed-up over Frame', f'l = {summary["interval"]}']]
     rows += [[label, f'{value:.2f}'] for label, value in figures]
-    keys = summary['key_frames']
-    line = (
-        f'{keys["count"]} key frames in {keys["frames"]}, mean l '
-        f'{keys["mean_interval"]:.2f}, at {keys["positions"]}'
-    )
-    return '\n'.join([parts, frames, AsciiTable(rows, 'Speed-up').table, line])
+    lines = [parts, frames, AsciiTable(rows, 'Speed-up').table]
+    keys = summary.get('key_frames')  # not in files of earlier versions
+    if keys is not None:
+        lines.append(
+            f'{keys["count"]} key frames in {keys["frames"]}, mean l '
+            f'{keys["mean_interval"]:.2f}, at {keys["positions"]}'
+        )
+    return '\n'.join(lines)

@@ -150,6 +150,13 @@ def measure_complexity(
         image: Input (1, 3, H, W) of the wrapped model.
         sample: Its data sample, with the metainfo that `predict` needs.
     """
+    return measure_parts(model, image, sample)[0]
+
+
+def measure_parts(
+    model: nn.Module, image: Tensor, sample: BaseDataElement
+) -> tuple[Complexity, list[Feats]]:
+    """Like `measure_complexity`, and return the features of each window, too."""
     _warn_of_uncounted(model)
     with _frozen(model):
         return _measure_parts(model, image, sample)
@@ -157,7 +164,7 @@ def measure_complexity(
 
 def _measure_parts(
     model: nn.Module, image: Tensor, sample: BaseDataElement
-) -> Complexity:
+) -> tuple[Complexity, list[Feats]]:
     seam, propagation = model.seam, model.propagation
     n_feat = flow = warp = 0
     window_feats = []
@@ -178,7 +185,8 @@ def _measure_parts(
     n_task, _ = count_macs(
         lambda: seam.run('predict', image, window_feats, [sample], is_propagated=True)
     )
-    return Complexity(n_feat=n_feat, flow=flow, warp=warp, n_task=n_task)
+    parts = Complexity(n_feat=n_feat, flow=flow, warp=warp, n_task=n_task)
+    return parts, window_feats
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from dff.models.seam.fit_flow import NAMED_SPLITS
 from dff.models.wrap import wrap
 
 from .benchmark import make_data, moving_frames, preprocess
-from .complexity import count_macs, measure_complexity, predicted_speedup
+from .complexity import count_macs, measure_parts, predicted_speedup
 
 
 def describe_splits(
-    config: str | Path, size: Sequence[int], interval: int
+    config: str | Path, size: Sequence[int], interval: int, **options: Any
 ) -> dict[str, dict[str, Any]]:
     """Count the parts of a stock image model, wrapped, at every split it has.
 
@@ -27,32 +27,40 @@ def describe_splits(
         config: Config of the image model: path or `package::path`.
         size: (H, W) of the frame before pre-processing.
         interval: Key frame duration length l.
+        options: Of the video model, such as ``proposals``.
 
     Returns:
         By split: `split_point`, the name of its class; multiply-adds `n_feat`, `warp`,
-        `n_task`; `propagated`, (stride, channels) of each map; and what Eq. (5) and (7)
-        predict: `free`, with F as free, and `flownet`, with FlowNetS. Splits that are
-        not possible are missing.
+        `n_task` (of a propagated frame), `frame` (of the image model); `propagated`,
+        (stride, channels) of each map; and what Eq. (5) and (7) predict: `free`, with F
+        as free, and `flownet`, with FlowNetS. Splits that are not possible are missing.
 
     Raises:
         FileNotFoundError: If there is no such config.
     """
     (frame,) = moving_frames((size[0], size[1]), 1)
     flownet, _ = _count_flownet(size)
-    rows = {}
+    whole = wrap(config, interval, split='backbone').eval()
+    counted = measure_parts(whole, *preprocess(whole, make_data(whole, frame, 0)))
+    total = counted[0].frame
+    rows: dict[str, dict[str, Any]] = {}
+    known: list[tuple[Any, dict[str, Any]]] = []  # split points; two names may mean one
     for split in NAMED_SPLITS:
         try:
-            model = wrap(config, interval, split=split).eval()
+            model = wrap(whole.image_model, interval, split=split, **options).eval()
         except ValueError as error:
             if 'is not possible' not in str(error):
                 raise
             continue
-        image, sample = preprocess(model, make_data(model, frame, 0))
-        macs = measure_complexity(model, image, sample)
-        with torch.no_grad():
-            feats = model.seam.head(image)
+        same = [row for point, row in known if point == model.split_point]
+        if same:
+            rows[split] = same[0]
+            continue
+        if options or split != 'backbone':
+            image = preprocess(model, make_data(model, frame, 0))
+            counted = measure_parts(model, *image)
+        macs, (feats, *_) = counted
         strides = model.propagation.flow_estimator.strides
-        total = macs.n_feat + macs.n_task
         predicted = {
             name: predicted_speedup((flow + macs.n_task) / total, interval)
             for name, flow in (('free', 0), ('flownet', flownet))
@@ -63,8 +71,10 @@ def describe_splits(
             n_feat=macs.n_feat,
             warp=macs.warp,
             n_task=macs.n_task,
+            frame=total,
             **predicted,
         )
+        known.append((model.split_point, rows[split]))
     return rows
 
 

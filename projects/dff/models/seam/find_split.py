@@ -25,7 +25,13 @@ from .detector_splits import (
     behind_dense_head,
 )
 from .fit_flow import NAMED_SPLITS
-from .paper_splits import InsideBackbone, SplitPoint, has_score_layers, numbered_splits
+from .paper_splits import (
+    BehindScores,
+    InsideBackbone,
+    SplitPoint,
+    has_score_layers,
+    numbered_splits,
+)
 from .probe import Probe
 from .segmentor_splits import (
     BehindPixelDecoder,
@@ -44,8 +50,8 @@ def find_split(model: nn.Module, split: int | str | None) -> SplitPoint | None:
         split: One of
 
             - ``'backbone'`` or None: the end of ``extract_feat``;
-            - ``'last'``: in front of the last learned layers;
-            - ``'scores'``: behind them;
+            - ``'last'``: in front of the last learned layers (1 layer of ``RFCN``);
+            - ``'scores'``: behind them (0 layers);
             - ``'auto'``: the cheaper of these two; for models of the paper
               ``'backbone'``;
             - a number of layers with weights in N_task, for models of the paper's form:
@@ -143,6 +149,8 @@ def _find_named(model: nn.Module, name: str) -> SplitPoint | None:
     """
     if name == 'backbone' or (name == 'auto' and _is_of_the_paper(model)):
         return None
+    if isinstance(model, RFCN) and has_score_layers(model):
+        return None if name == 'last' else BehindScores()
     probe = Probe(model)
     splits: dict[str, SplitPoint] = {}
     refusals: dict[str, str] = {}
