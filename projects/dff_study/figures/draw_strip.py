@@ -68,6 +68,8 @@ def save_strip(
     offsets = range(0, length * step, step)
     images = read_frames(video, range(key, key + offsets[-1] + 1))
     inferencer = VideoInferencer(*model, device=device, interval=len(images))
+    if hasattr(inferencer.model, 'cut_detector'):
+        inferencer.model.cut_detector = None  # the first frame is the only key frame
     meta = inferencer.dataset_meta
     visualizer = VideoVisualizer(meta, score_thr=score_thr, opacity=opacity)
     rows = {label: list(inferencer.with_images(images))[::step]}

@@ -11,8 +11,8 @@ from .result_tables import ResultTables, mean_of
 from .runs import RUNS
 from .tables import to_markdown
 
-RESULTS = 'docs/results.md'
-TEMPLATE = 'results.md.jinja'
+DOCS = 'docs'
+TEMPLATE_SUFFIX = '.jinja'  # docs/runs/NAME.md.jinja makes docs/NAME.md
 TABLES = 'tables.md'  # in the folder of a run of run_variants.py
 
 
@@ -31,7 +31,11 @@ def write_pages(root: Path) -> dict[Path, str]:
         jinja2.TemplateError: The template is wrong, or names no row or column.
     """
     tables = ResultTables(root)
-    pages = {root / RESULTS: write_results(root, tables)}
+    templates = sorted((root / RUNS).glob(f'*.md{TEMPLATE_SUFFIX}'))
+    pages = {
+        root / DOCS / template.stem: fill_template(root, template.name, tables)
+        for template in templates
+    }
     for name in tables.variant_runs():
         path = root / RUNS / name / TABLES
         source = tables.run(name).describe('..')
@@ -39,10 +43,10 @@ def write_pages(root: Path) -> dict[Path, str]:
     return pages
 
 
-def write_results(root: Path, tables: ResultTables) -> str:
-    """Fill the template of docs/results.md.
+def fill_template(root: Path, name: str, tables: ResultTables) -> str:
+    """Fill a template of docs/runs, such as results.md.jinja.
 
-    The template calls methods of `ResultTables` as `tables`, and `describe(RUN)`.
+    A template calls methods of `ResultTables` as `tables`, and `describe(RUN)`.
     Filters: `markdown` writes a table, `mean` drops the spread of a cell.
     """
     environment = jinja2.Environment(
@@ -52,7 +56,7 @@ def write_results(root: Path, tables: ResultTables) -> str:
         trim_blocks=True,
     )
     environment.filters |= dict(markdown=to_markdown, mean=mean_of)
-    template = environment.get_template(TEMPLATE)
+    template = environment.get_template(name)
     return template.render(
         tables=tables, describe=lambda name: tables.run(name).describe()
     )

@@ -1,6 +1,6 @@
 """The tables of docs/results.md, each from the files of a run in docs/runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from .variant_tables import (
     make_summary,
     make_table,
 )
+from .wrapped_table import tabulate_checks, tabulate_counts, tabulate_times
 
 FLOW_COLUMNS = {
     'flow/epe': 'all',
@@ -153,6 +154,24 @@ class ResultTables:
         files = run.info['speeds'].items()
         return tabulate_parts({row: run.json(file) for row, file in files})
 
+    def wrapped(self, kind: str) -> pd.DataFrame:
+        """Return a table of the run `wrapped_models`.
+
+        Args:
+            kind: `counts`, `times` or `checks`: a mapping in its `run.yml` from the
+                label of a model to its file (and, for times, a split after it).
+        """
+        run = self.run('wrapped_models')
+        makers = {
+            'counts': tabulate_counts,
+            'times': tabulate_times,
+            'checks': tabulate_checks,
+        }
+        reports = {label: run.json(file) for label, file in run.info[kind].items()}
+        if kind == 'counts':  # complexity.py writes rows by config
+            reports = {label: rows for label, (rows,) in _values(reports)}
+        return makers[kind](reports)
+
     def training_steps(self) -> str:
         """Return the cost of a training step, as Markdown."""
         run = self.run('training_step')
@@ -177,6 +196,11 @@ class ResultTables:
                 f'{run.info["seeds"]}'
             )
         return figures if figure is None else figures[figure or plan.figure]
+
+
+def _values(reports: Mapping[str, dict]) -> Iterator[tuple[str, list]]:
+    for label, report in reports.items():
+        yield label, list(report.values())
 
 
 def mean_of(cell: str) -> str:
