@@ -27,7 +27,7 @@ def load_script():
 
 @pytest.fixture(
     scope='module',
-    params=[('det',), pytest.param(('det', 'seg'), marks=pytest.mark.slow)],
+    params=[pytest.param(('det', 'seg'), marks=pytest.mark.slow)],
     ids=','.join,
 )
 def finished(request, tmp_path_factory):
