@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from dff.models.wrap import is_video_config, read_config, wrap_config
+from dff.models.wrap import is_video_config, read_config, wrap_image_config
 
 
 def build_dff_model(
@@ -28,14 +28,16 @@ def build_dff_model(
         options: Config options to set, as `--cfg-options` passes them.
         wraps: Whether to wrap an image model, whose config is a path or
             `package::path`. Options then change the wrapped config (`model.split`).
-            Its heads get their initial weights, so that few scores pass a threshold,
-            as in a trained model.
+            The heads of an image model get their initial weights, so that few scores
+            pass a threshold, as in a trained model.
 
     Raises:
         FileNotFoundError: If there is no such config.
         ValueError: If the config holds no DFF model, and is not to be wrapped.
     """
-    cfg = read_dff_config(path, options, wraps=wraps)
+    cfg = read_config(path) if wraps else path
+    is_wrapped = wraps and wrap_image_config(cfg)
+    cfg = read_dff_config(cfg, options)
     if interval is not None:
         cfg.model.key_frame_scheduler = dict(
             type='mmengine.FixedKeyFrameScheduler', interval=interval
@@ -44,7 +46,7 @@ def build_dff_model(
     torch.manual_seed(0)
     # init_weights is not called on backbones, so nothing is downloaded
     model = MODELS.build(cfg.model)
-    if wraps:
+    if is_wrapped:
         for name, part in model.image_model.named_children():
             if name.endswith('head') and isinstance(part, BaseModule):
                 part.init_weights()
@@ -52,28 +54,19 @@ def build_dff_model(
 
 
 def read_dff_config(
-    config: str | Path | Config,
-    options: dict[str, Any] | None = None,
-    *,
-    wraps: bool = False,
+    config: str | Path | Config, options: dict[str, Any] | None = None
 ) -> Config:
     """Read the config of a DFF model and set `options` in it.
 
     Args:
         config: Config of a DFF model, or its path.
         options: Config options to set, as `--cfg-options` passes them.
-        wraps: Whether to wrap an image model, see `build_dff_model`.
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If the config holds no DFF model, and is not to be wrapped.
+        ValueError: If the config holds no DFF model.
     """
-    if wraps:
-        config = read_config(config)
-        if not is_video_config(config.model):
-            scope = config.get('default_scope', 'mmdet')
-            config.model = wrap_config(config.model, scope)
-    elif not isinstance(config, Config):
+    if not isinstance(config, Config):
         if not Path(config).is_file():
             raise FileNotFoundError(f'config {config} does not exist')
         config = Config.fromfile(config)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dff.checkpoint import weights_of
 from dff.models.counts import check_count
-from dff.models.wrap import is_video_config, read_config, wrap_config
+from dff.models.wrap import is_video_config, read_config, wrap_image_config
 from dff.video import Frame, open_frames
 
 from .batch import step_streams
@@ -210,8 +210,7 @@ def _warn(message: str) -> None:
 
 def _set_interval(cfg: Config, interval: int) -> None:
     check_count('interval', interval, 1)
-    if not is_video_config(cfg.model):
-        cfg.model = wrap_config(cfg.model, cfg.get('default_scope', 'mmdet'))
+    wrap_image_config(cfg)
     scheduler = dict(type='FixedKeyFrameScheduler', interval=interval)
     cfg.model.key_frame_scheduler = ConfigDict(scheduler)
 

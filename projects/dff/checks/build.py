@@ -13,6 +13,7 @@ from torch import nn
 
 from dff.apis.dff_model import read_dff_config
 from dff.evaluation.video_metric import quiet
+from dff.models.wrap import read_config, wrap_image_config
 
 from .inputs import prepare_config, randomise
 
@@ -38,7 +39,9 @@ def build_to_check(
         FileNotFoundError: If there is no such config or checkpoint.
         ValueError: If the model cannot be built, or not be wrapped.
     """
-    config = read_dff_config(config, options, wraps=True)
+    config = read_config(config)
+    wrap_image_config(config)
+    config = read_dff_config(config, options)
     if checkpoint is not None and not Path(checkpoint).is_file():
         raise FileNotFoundError(f'checkpoint {checkpoint} does not exist')
     init_default_scope(config.get('default_scope', 'mmdet'))

@@ -95,6 +95,21 @@ def wrap_config(model: dict, scope: str) -> dict:
     return {'type': kind, name: model}
 
 
+def wrap_image_config(cfg: Config) -> bool:
+    """Wrap the model of a config in place, if it is an image model.
+
+    Returns:
+        Whether it was one.
+
+    Raises:
+        ValueError: See :func:`wrap_config`.
+    """
+    if is_video_config(cfg.model):
+        return False
+    cfg.model = wrap_config(cfg.model, cfg.get('default_scope', 'mmdet'))
+    return True
+
+
 def _wrap_config(cfg: Config, options: dict) -> DFFVideoModel:
     scope = cfg.get('default_scope', 'mmdet')
     init_default_scope(scope)

@@ -1,6 +1,6 @@
 """The tables of docs/results.md, each from the files of a run in docs/runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -169,7 +169,7 @@ class ResultTables:
         }
         reports = {label: run.json(file) for label, file in run.info[kind].items()}
         if kind == 'counts':  # complexity.py writes rows by config
-            reports = {label: rows for label, (rows,) in _values(reports)}
+            reports = {n: next(iter(rows.values())) for n, rows in reports.items()}
         return makers[kind](reports)
 
     def training_steps(self) -> str:
@@ -196,11 +196,6 @@ class ResultTables:
                 f'{run.info["seeds"]}'
             )
         return figures if figure is None else figures[figure or plan.figure]
-
-
-def _values(reports: Mapping[str, dict]) -> Iterator[tuple[str, list]]:
-    for label, report in reports.items():
-        yield label, list(report.values())
 
 
 def mean_of(cell: str) -> str:
