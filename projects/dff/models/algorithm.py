@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .background_key import BackgroundKeys
 from .current_frame import CurrentFrame, estimate_together, propagate_together
 from .key_frame import ask
 from .propagation import FeaturePropagation
-from .seam.feats import Feats, join_feats
+from .seam.feats import Feats, join, join_feats
 from .seam.feature_seam import FeatureSeam
 from .seam.windows import cut, shape_inside
 from .stream_state import StreamState
@@ -100,7 +99,7 @@ class Algorithm1:
 
     def _run(self, steps: Sequence[Step]) -> list:
         """Run N_task on frames of one form."""
-        images = torch.cat([step.image for step in steps])  # (N, 3, H, W)
+        images = join([step.image for step in steps])  # (N, 3, H, W)
         windows = zip(*(step.feats for step in steps), strict=True)
         feats = [join_feats(parts) for parts in windows]
         samples = [step.sample for step in steps]
@@ -144,7 +143,7 @@ class Algorithm1:
         self._add_unexplained(keys, steps, frames)
         found = [(n, *key) for n, key in enumerate(keys) if key is not None]
         for group in _groups(found, lambda new: new[1].shape):
-            images = torch.cat([image for _, image, _ in group])  # (N, 3, H, W)
+            images = join([image for _, image, _ in group])  # (N, 3, H, W)
             shapes = [steps[n].meta['img_shape'] for n, *_ in group]
             windows = [feats.split() for feats in self.encode(images, shapes=shapes)]
             parts = zip(*windows, strict=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 from .flow.field import FLOW_MEAN, resize_flow
 from .low_resolution import distance_to_range, shrink, warp_picture
 from .propagation import FeaturePropagation
-from .seam.feats import Feats, join_feats
+from .seam.feats import Feats, join, join_feats
 from .seam.feature_seam import FeatureSeam
 from .seam.windows import Window, cut, join_windows, shape_inside
 from .stream_state import StreamState
@@ -168,7 +168,7 @@ def estimate_together(frames: Sequence[CurrentFrame]) -> None:
     for index, window in enumerate(unknown[0].windows):
         feats = join_feats([frame.state.key_feats[index] for frame in unknown])
         pairs = zip(*(frame.pair(window) for frame in unknown), strict=True)
-        cur, key = (torch.cat(images) for images in pairs)  # (N, 3, h, w)
+        cur, key = (join(images) for images in pairs)  # (N, 3, h, w)
         shapes = [frame.shape_of(window) for frame in unknown]
         flow, scale = unknown[0].propagation.estimate_for(feats, cur, key, shapes)
         for n, motions in enumerate(found):
@@ -191,10 +191,10 @@ def propagate_together(frames: Sequence[CurrentFrame]) -> list[list[Feats]]:
         pairs = zip(*(frame.pair(window) for frame in frames), strict=True)
         motions = [frame.motion[index] for frame in frames]
         motion = (
-            torch.cat([flow for flow, _ in motions]),  # (N, 2, h, w)
-            {n: torch.cat([scale[n] for _, scale in motions]) for n in motions[0][1]},
+            join([flow for flow, _ in motions]),  # (N, 2, h, w)
+            {n: join([scale[n] for _, scale in motions]) for n in motions[0][1]},
         )
-        cur, key = (torch.cat(images) for images in pairs)
+        cur, key = (join(images) for images in pairs)
         found, _ = frames[0].propagation(feats, cur, key, motion=motion)
         for own, part in zip(carried, found.split(), strict=True):
             own.append(part)

@@ -74,6 +74,11 @@ def _rows(maps: Mapping[int, Tensor] | None, n: int) -> Any:
     return maps and {level: m[n : n + 1] for level, m in maps.items()}
 
 
+def join(tensors: Sequence[Tensor]) -> Tensor:
+    """Return tensors (1, ...) as a batch (N, ...); a single one as it is, no copy."""
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
+
 def join_feats(parts: Sequence[Feats]) -> Feats:
     """Return the features of several images of one size as a batch."""
     first = parts[0]
